@@ -1,0 +1,82 @@
+//! Settings: read from an environment that is passed in, judged all at once, described by themselves.
+
+mod describe;
+mod parse;
+mod settings;
+mod source;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use describe::{describe, table};
+pub use parse::{Problem, Problems, parse};
+pub use settings::{SETTINGS, Setting};
+pub use source::{Environment, Source};
+
+use crate::channel::Matcher;
+use crate::protocol::AllowedHosts;
+
+/// Who starts the functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The Functions host.
+    Host,
+    /// Herald itself.
+    Serve,
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("(set)")
+    }
+}
+
+/// When `Tick` runs.
+#[derive(Debug, Clone)]
+pub struct Schedule(pub croner::Cron);
+
+/// The settings of one process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the embedded store lives.
+    pub data_dir: PathBuf,
+    /// Where `serve` listens.
+    pub listen: SocketAddr,
+    /// Hosts that messages may be sent to.
+    pub hosts: AllowedHosts,
+    /// Tenants that are known; none: all.
+    pub allowed_tenants: Option<Vec<String>>,
+    /// The key of the operators' API in `serve`.
+    pub api_key: Option<Secret>,
+    /// Messages a second to one tenant.
+    pub tenant_rate: u32,
+    /// When `Tick` runs in `serve`.
+    pub schedule: Schedule,
+    /// How long a Copilot reference counts after it was last seen.
+    pub keep_copilot: Duration,
+    /// How long finished deliveries are kept.
+    pub keep_deliveries: Duration,
+    /// What tells the Copilot window in Teams.
+    pub teams_copilot: Option<Matcher>,
+    /// What is logged.
+    pub log: String,
+}

@@ -1,0 +1,259 @@
+//! Reads all settings and says everything that is wrong at once.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use croner::Cron;
+use croner::parser::{CronParser, Seconds};
+use tracing_subscriber::EnvFilter;
+
+use super::settings::is_refused;
+use super::{Config, Role, SETTINGS, Schedule, Secret, Source};
+use crate::channel::Matcher;
+use crate::protocol::AllowedHosts;
+
+/// One thing that is wrong with one setting. Never shows the value: it may be a secret that stands in the wrong place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting.
+    pub setting: &'static str,
+    /// What is allowed.
+    pub reason: String,
+}
+
+/// Everything that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(|problem| format!("{}: {}", problem.setting, problem.reason)).collect();
+        formatter.write_str(&lines.join("\n"))
+    }
+}
+
+struct Reader<'a> {
+    source: &'a dyn Source,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn blame(&mut self, setting: &'static str, reason: impl Into<String>) {
+        self.problems.push(Problem { setting, reason: reason.into() });
+    }
+
+    /// The value as `read` understands it, or the default.
+    fn value<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&str) -> Result<T, String>) -> T {
+        match self.source.get(name).map(|text| read(text.trim())) {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err(reason)) => {
+                self.blame(name, reason);
+                default
+            }
+        }
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        (least, most): (T, T),
+    ) -> T {
+        let expected = format!("expected a number from {least} to {most}");
+        let within = |number: &T| *number >= least && *number <= most;
+        self.value(name, default, |text| text.parse().ok().filter(within).ok_or(expected))
+    }
+}
+
+/// Reads the settings of a role.
+///
+/// # Errors
+/// [`Problems`], all of them.
+pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
+    let mut reader = Reader { source, problems: Vec::new() };
+    refuse_what_is_not_there(&mut reader);
+    check_store(&mut reader, role);
+    check_auth(&mut reader);
+    let listen = reader.value("HERALD_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 3978)), address);
+    if role == Role::Serve && !listen.ip().is_loopback() {
+        reader.blame(
+            "HERALD_LISTEN",
+            "expected an address on loopback, such as 127.0.0.1:3978, while HERALD_AUTH is off",
+        );
+    }
+    let config = Config {
+        data_dir: reader.value("HERALD_DATA_DIR", PathBuf::from(".herald"), |text| Ok(PathBuf::from(text))),
+        listen,
+        hosts: hosts(&mut reader),
+        allowed_tenants: reader.value("HERALD_ALLOWED_TENANTS", None, |text| list(text).map(Some)),
+        api_key: reader.value("HERALD_API_KEY", None, |text| Ok(Some(Secret::new(text.to_owned())))),
+        tenant_rate: reader.number("HERALD_TENANT_RATE", 50, (1, 1000)),
+        schedule: reader.value("HERALD_SCHEDULE", default_schedule(), schedule),
+        keep_copilot: days(reader.number("HERALD_KEEP_COPILOT_DAYS", 365, (1, 36_500))),
+        keep_deliveries: days(reader.number("HERALD_KEEP_DELIVERIES_DAYS", 90, (1, 36_500))),
+        teams_copilot: reader.value("HERALD_TEAMS_COPILOT_MATCH", None, |text| {
+            Matcher::parse(text).map(Some).map_err(|error| error.to_string())
+        }),
+        log: reader.value("RUST_LOG", "info".to_owned(), filter),
+    };
+    if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
+}
+
+/// What is not there is refused, not ignored: somebody who sets it relies on it.
+fn refuse_what_is_not_there(reader: &mut Reader<'_>) {
+    for setting in SETTINGS.iter().filter(|setting| is_refused(setting)) {
+        if reader.source.get(setting.name).is_some() {
+            reader.blame(setting.name, "this version of Herald cannot do what the setting asks for; unset it");
+        }
+    }
+    reader.value("HERALD_OPEN_CHAT", (), |text| match text {
+        "never" => Ok(()),
+        "known" => Err("this version of Herald cannot open chats; expected never".to_owned()),
+        _ => Err("expected never or known".to_owned()),
+    });
+}
+
+fn check_store(reader: &mut Reader<'_>, role: Role) {
+    let default = match role {
+        Role::Serve => "embedded",
+        Role::Host => "cosmos",
+    };
+    let store = reader.source.get("HERALD_STORE").unwrap_or_else(|| default.to_owned());
+    match store.trim() {
+        "embedded" => {}
+        "cosmos" => {
+            reader.blame(
+                "HERALD_STORE",
+                "this version of Herald has no Cosmos DB store; set it to embedded (one instance only)",
+            );
+        }
+        _ => reader.blame("HERALD_STORE", "expected embedded or cosmos"),
+    }
+}
+
+/// Fails closed: without a way to check tokens nothing but an open loopback is served.
+fn check_auth(reader: &mut Reader<'_>) {
+    let has_app = reader.source.get("MicrosoftAppId").is_some();
+    reader.value("HERALD_AUTH", (), |text| match text {
+        "off" if has_app => Err("off goes only without MicrosoftAppId".to_owned()),
+        "off" => Ok(()),
+        "botFramework" | "entra" => Err("this version of Herald cannot check tokens; expected off".to_owned()),
+        _ => Err("expected botFramework, entra or off".to_owned()),
+    });
+}
+
+fn hosts(reader: &mut Reader<'_>) -> AllowedHosts {
+    let cloud = reader.value("HERALD_CLOUD", AllowedHosts::public(), |text| match text {
+        "public" => Ok(AllowedHosts::public()),
+        "usGovernment" => Ok(AllowedHosts::us_government()),
+        "china" => Ok(AllowedHosts::china()),
+        _ => Err("expected public, usGovernment or china".to_owned()),
+    });
+    reader.value("HERALD_ALLOWED_SERVICE_HOSTS", cloud.with_loopback(), |text| {
+        let entries = list(text)?;
+        AllowedHosts::listed(entries.iter().map(String::as_str)).map_err(|error| error.to_string())
+    })
+}
+
+fn list(text: &str) -> Result<Vec<String>, String> {
+    let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect();
+    if entries.is_empty() { Err("expected a list separated by commas".to_owned()) } else { Ok(entries) }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    named.as_deref().unwrap_or(text).parse().map_err(|_| "expected address:port, such as 127.0.0.1:3978".to_owned())
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 3600)
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    let read = EnvFilter::builder().parse(text).map(|_| text.to_owned());
+    read.map_err(|_| "expected a filter such as info or herald=debug".to_owned())
+}
+
+/// NCRONTAB: seconds first (five fields are taken too), day of month and day of week must both match.
+fn schedule(text: &str) -> Result<Schedule, String> {
+    let parser = CronParser::builder().seconds(Seconds::Optional).dom_and_dow(true).build();
+    let read = parser.parse(text).map(Schedule);
+    read.map_err(|_| "expected an NCRONTAB expression with six fields, such as */15 * * * * *".to_owned())
+}
+
+#[expect(clippy::expect_used, reason = "a constant that a test reads too")]
+fn default_schedule() -> Schedule {
+    let cron: Cron = schedule("*/15 * * * * *").expect("the default schedule").0;
+    Schedule(cron)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, Vec<&'static str>> {
+        let source: BTreeMap<_, _> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let problems = |problems: Problems| problems.0.into_iter().map(|problem| problem.setting).collect();
+        parse(&source, Role::Serve).map_err(problems)
+    }
+
+    #[test]
+    fn nothing_set_is_fine_on_one_machine() {
+        let config = read(&[]).expect("a configuration");
+        assert_eq!(config.listen.to_string(), "127.0.0.1:3978");
+        assert_eq!(config.tenant_rate, 50);
+        assert!(config.hosts.check("http://localhost:56150/_connector").is_ok());
+        let empty = read(&[("HERALD_LISTEN", ""), ("HERALD_TENANT_RATE", " ")]).expect("a configuration");
+        assert_eq!(empty.tenant_rate, 50);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once_and_no_value_is_shown() {
+        let wrong: Vec<_> = SETTINGS.iter().map(|setting| (setting.name, "?hunter2?")).collect();
+        let source: BTreeMap<_, _> =
+            wrong.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let problems = parse(&source, Role::Serve).expect_err("problems");
+        let blamed: Vec<_> = problems.0.iter().map(|problem| problem.setting).collect();
+        let free = ["HERALD_DATA_DIR", "HERALD_ALLOWED_TENANTS", "HERALD_API_KEY", "RUST_LOG"];
+        for setting in SETTINGS.iter().filter(|setting| !free.contains(&setting.name)) {
+            assert!(blamed.contains(&setting.name), "{} is not blamed", setting.name);
+        }
+        let shown = problems.to_string().replace("`?hunter2?` is not a host or host:port", "");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn off_is_for_loopback_without_an_app_id() {
+        assert_eq!(read(&[("HERALD_LISTEN", "0.0.0.0:80")]).expect_err("a problem"), ["HERALD_LISTEN"]);
+        let app = read(&[("MicrosoftAppId", "x"), ("HERALD_AUTH", "off")]).expect_err("problems");
+        assert_eq!(app, ["MicrosoftAppId", "HERALD_AUTH"]);
+    }
+
+    #[test]
+    fn in_the_functions_host_the_embedded_store_is_asked_for() {
+        let bare = BTreeMap::new();
+        let problems = parse(&bare, Role::Host).expect_err("a problem");
+        assert_eq!(problems.0.first().map(|problem| problem.setting), Some("HERALD_STORE"));
+    }
+
+    #[test]
+    fn a_schedule_means_what_ncrontab_means() {
+        use chrono::{TimeZone, Utc};
+        let next = |text: &str| {
+            let from = Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 1).single().expect("an instant");
+            schedule(text).expect("a schedule").0.find_next_occurrence(&from, false).expect("a next").to_rfc3339()
+        };
+        assert_eq!(next("*/15 * * * * *"), "2026-11-22T10:00:15+00:00");
+        assert_eq!(next("0 0 9 * * 1"), "2026-11-23T09:00:00+00:00", "1 is Monday");
+        assert_eq!(next("0 0 9 1 * MON"), "2027-02-01T09:00:00+00:00", "both days must match");
+        assert_eq!(next("*/5 * * * *"), "2026-11-22T10:05:00+00:00");
+        assert!(schedule("every now and then").is_err());
+    }
+}

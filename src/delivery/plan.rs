@@ -1,0 +1,64 @@
+//! How far a notification has been planned in one tenant, and how its recipients stand there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::notifications::Counts;
+use crate::store::{Continuation, V1};
+
+/// Where the next page of a tenant's audience begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cursor {
+    /// With the tenant's first person.
+    People,
+    /// After these persons.
+    PeopleAfter(Continuation),
+    /// With this page of the list of users.
+    Roster(u32),
+    /// There is no further page.
+    Done,
+}
+
+/// One per (notification, tenant).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The stored shape.
+    pub v: V1,
+    /// The tenant.
+    pub tenant: String,
+    /// Where to go on.
+    pub cursor: Cursor,
+    /// How many batches there are.
+    pub batches: u32,
+    /// How many recipients they hold.
+    pub audience: u64,
+    /// How these ended.
+    pub counts: Counts,
+}
+
+impl Plan {
+    /// Nothing is planned yet.
+    #[must_use]
+    pub fn starting(tenant: &str, cursor: Cursor) -> Self {
+        Self { v: V1, tenant: tenant.to_owned(), cursor, batches: 0, audience: 0, counts: Counts::default() }
+    }
+
+    /// True when everybody is in a batch.
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        self.cursor == Cursor::Done
+    }
+
+    /// How many have no outcome.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.audience.saturating_sub(self.counts.total())
+    }
+
+    /// True when everybody has an outcome.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.is_planned() && self.pending() == 0
+    }
+}

@@ -1,0 +1,351 @@
+//! `RunNotification`: pages of the audience into batches, tenant by tenant, as many as may be outstanding.
+
+use std::collections::VecDeque;
+
+use tracing::{debug, info};
+
+use super::roster::NOBODY;
+use super::{
+    BATCH, Batch, Cursor, Delivery, Held, NOTIFICATION_STALLS, Plan, Pointer, PutOut, Recipient, RecipientState,
+};
+use crate::clock::Timestamp;
+use crate::notifications::{Audience, Closed, Control, Counts, Posted, Seeding, Stage};
+use crate::people::{Person, Skip, in_audience};
+use crate::store::{Continuation, Error, V1};
+
+/// How many pages one activation plans before it puts itself out again.
+const PAGES: usize = 32;
+/// How many pages without anybody of the audience are passed over at once.
+const EMPTY_PAGES: usize = 20;
+/// How many tenants get their plan at once.
+const TENANTS: usize = 200;
+
+/// A tenant that is being planned, and how many batches it may still put out.
+struct Tenant {
+    plan: Held<Plan>,
+    room: u64,
+}
+
+impl Delivery {
+    /// Looks at a notification and goes on with it from where it stands.
+    ///
+    /// # Errors
+    /// As the store's: the message comes back, and so does `Tick`.
+    pub async fn run(&self, id: &str) -> Result<PutOut, Error> {
+        let Some(mut held) = self.ledger.control(id).await? else {
+            info!(notification = id, "a message points to a notification that does not exist");
+            return Ok(PutOut::default());
+        };
+        let now = self.clock.now();
+        let stage = held.value.stage_at(now);
+        if held.value.closed.is_some() {
+            return Ok(PutOut::default());
+        }
+        match stage {
+            Stage::Completed => Ok(PutOut::default()),
+            Stage::Cancelled => self.sweep(held, Skip::Cancelled).await,
+            Stage::Expired => {
+                held.value.stage = Stage::Expired;
+                self.sweep(held, Skip::Expired).await
+            }
+            Stage::Scheduled if held.value.send_at.is_some_and(|at| at > now) => Ok(PutOut::default()),
+            Stage::Scheduled | Stage::Running => self.advance(held).await,
+        }
+    }
+
+    async fn advance(&self, mut held: Held<Control>) -> Result<PutOut, Error> {
+        let id = held.value.id.clone();
+        let posted = self.ledger.request(&id).await?;
+        let bot = self.registry.bot().await?.unwrap_or_default();
+        if held.value.stage == Stage::Scheduled {
+            held.value.stage = Stage::Running;
+            held.value.started_at = Some(self.clock.now());
+            self.touch(&mut held).await?;
+        }
+        self.seed(&mut held, &posted, &bot).await?;
+        let mut put_out = PutOut::default();
+        self.plan_tenants(&id, &posted, &bot, &mut put_out).await?;
+        if !self.complete_if_finished(&mut held).await? && !put_out.is_empty() {
+            // Only now, so that a crash before leaves the earlier time at which Tick looks.
+            match self.touch(&mut held).await {
+                Ok(()) | Err(Error::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(put_out)
+    }
+
+    async fn touch(&self, held: &mut Held<Control>) -> Result<(), Error> {
+        let due = self.clock.now() + NOTIFICATION_STALLS;
+        let due = held.value.expires_at.map_or(due, |expires| due.min(expires));
+        self.ledger.save_control(held, Some(due)).await
+    }
+
+    /// Gives each tenant of the audience its plan.
+    async fn seed(&self, held: &mut Held<Control>, posted: &Posted, bot: &str) -> Result<(), Error> {
+        let id = held.value.id.clone();
+        while held.value.seeding != Seeding::Done {
+            held.value.seeding = match &posted.audience {
+                Audience::Users(users) => {
+                    self.lay_out_users(&id, bot, users).await?;
+                    Seeding::Done
+                }
+                Audience::Tenants(tenants) => {
+                    self.start_plans(&id, tenants.iter().map(|tenant| tenant.to_lowercase())).await?;
+                    Seeding::Done
+                }
+                Audience::All => self.seed_page(&id, bot, &held.value.seeding).await?,
+            };
+            self.touch(held).await?;
+        }
+        Ok(())
+    }
+
+    async fn seed_page(&self, id: &str, bot: &str, seeding: &Seeding) -> Result<Seeding, Error> {
+        let after = match seeding {
+            Seeding::After(continuation) => Some(continuation),
+            Seeding::Start | Seeding::Done => None,
+        };
+        let (tenants, next) = self.registry.tenants(bot, after, TENANTS).await?;
+        self.start_plans(id, tenants.into_iter()).await?;
+        Ok(next.map_or(Seeding::Done, Seeding::After))
+    }
+
+    async fn start_plans(&self, id: &str, tenants: impl Iterator<Item = String>) -> Result<(), Error> {
+        for tenant in tenants {
+            let plan = Plan::starting(&tenant, Cursor::People);
+            self.ledger.start_plan(id, &plan, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// A page for each tenant that has room, and again, until nobody has room or enough is done for once.
+    async fn plan_tenants(&self, id: &str, posted: &Posted, bot: &str, put_out: &mut PutOut) -> Result<(), Error> {
+        let mut tenants = VecDeque::new();
+        for plan in self.ledger.plans(id).await? {
+            if !plan.value.is_finished() {
+                tenants.extend(self.with_room(id, plan, put_out).await?);
+            }
+        }
+        for page in 0.. {
+            let Some(mut tenant) = tenants.pop_front() else { break };
+            if page >= PAGES {
+                put_out.notifications.push(Pointer::to_notification(id));
+                break;
+            }
+            match self.plan_page(id, posted, bot, &mut tenant.plan).await {
+                Ok(Some(pointer)) => {
+                    put_out.deliveries.push(pointer);
+                    tenant.room -= 1;
+                }
+                Ok(None) => {}
+                // Another activation plans this tenant.
+                Err(Error::Conflict) => continue,
+                Err(error) => return Err(error),
+            }
+            if tenant.room > 0 && !tenant.plan.value.is_planned() {
+                tenants.push_back(tenant);
+            }
+        }
+        Ok(())
+    }
+
+    /// The tenant when it has room for new batches; those that waited and are due go out before new ones.
+    async fn with_room(&self, id: &str, plan: Held<Plan>, put_out: &mut PutOut) -> Result<Option<Tenant>, Error> {
+        let tenant = plan.value.tenant.clone();
+        let bound = self.governor.outstanding(BATCH);
+        let mut room = bound.saturating_sub(self.ledger.outstanding(id, &tenant).await?);
+        let now = self.clock.now();
+        let limit = usize::try_from(room).unwrap_or(usize::MAX);
+        for mut batch in self.ledger.waiting(id, &tenant, limit).await? {
+            if batch.value.not_before.is_some_and(|at| at <= now) && self.put_out_again(&mut batch, now).await? {
+                put_out.deliveries.push(Pointer::to_batch(id, &tenant, &batch.value.id()));
+                room = room.saturating_sub(1);
+            }
+        }
+        Ok((room > 0 && !plan.value.is_planned()).then_some(Tenant { plan, room }))
+    }
+
+    /// Marks a batch as put out; false when somebody else was faster.
+    pub(super) async fn put_out_again(&self, batch: &mut Held<Batch>, now: Timestamp) -> Result<bool, Error> {
+        batch.value.not_before = None;
+        batch.value.lease = None;
+        match self.ledger.save_batch(batch, now).await {
+            Ok(()) => Ok(true),
+            Err(Error::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the next batch of a tenant; answers where it is, when there is something to send in it.
+    async fn plan_page(
+        &self,
+        id: &str,
+        posted: &Posted,
+        bot: &str,
+        plan: &mut Held<Plan>,
+    ) -> Result<Option<Pointer>, Error> {
+        let tenant = plan.value.tenant.clone();
+        let (recipients, next) = self.next_recipients(id, posted, bot, &plan.value).await?;
+        let now = self.clock.now();
+        plan.value.cursor = next.clone();
+        if recipients.is_empty() {
+            self.ledger.advance(id, plan, None, now).await?;
+            return Ok(None);
+        }
+        let batch = batch(id, &plan.value, next, recipients, now);
+        plan.value.batches += 1;
+        plan.value.audience += u64::try_from(batch.recipients.len()).unwrap_or_default();
+        plan.value.counts = plan.value.counts.clone().plus(&batch.reported);
+        self.ledger.advance(id, plan, Some(&batch), now).await?;
+        debug!(notification = id, tenant, batch = batch.id(), recipients = batch.recipients.len(), "planned a batch");
+        Ok((!batch.is_finished()).then(|| Pointer::to_batch(id, &tenant, &batch.id())))
+    }
+
+    async fn next_recipients(
+        &self,
+        id: &str,
+        posted: &Posted,
+        bot: &str,
+        plan: &Plan,
+    ) -> Result<(Vec<Recipient>, Cursor), Error> {
+        match &plan.cursor {
+            Cursor::People => self.people_page(bot, &plan.tenant, posted, None).await,
+            Cursor::PeopleAfter(after) => self.people_page(bot, &plan.tenant, posted, Some(after.clone())).await,
+            Cursor::Roster(number) => self.roster_page(id, bot, &plan.tenant, posted, *number).await,
+            Cursor::Done => Ok((Vec::new(), Cursor::Done)),
+        }
+    }
+
+    async fn people_page(
+        &self,
+        bot: &str,
+        tenant: &str,
+        posted: &Posted,
+        mut after: Option<Continuation>,
+    ) -> Result<(Vec<Recipient>, Cursor), Error> {
+        for _ in 0..EMPTY_PAGES {
+            let (people, next) = self.registry.people_of(bot, tenant, after.as_ref(), BATCH).await?;
+            let rules = self.reach.at(self.clock.now());
+            let audience: Vec<_> = people.into_iter().filter(|person| in_audience(person, &rules)).collect();
+            let cursor = next.clone().map_or(Cursor::Done, Cursor::PeopleAfter);
+            if !audience.is_empty() || next.is_none() {
+                return Ok((self.recipients(bot, tenant, posted, audience).await?, cursor));
+            }
+            after = next;
+        }
+        Ok((Vec::new(), after.map_or(Cursor::Done, Cursor::PeopleAfter)))
+    }
+
+    async fn roster_page(
+        &self,
+        id: &str,
+        bot: &str,
+        tenant: &str,
+        posted: &Posted,
+        number: u32,
+    ) -> Result<(Vec<Recipient>, Cursor), Error> {
+        let roster = self.ledger.roster(id, number).await?;
+        let roster =
+            roster.ok_or_else(|| Error::Corrupt(format!("notification {id} has lost its list, page {number}")))?;
+        let next = if roster.last { Cursor::Done } else { Cursor::Roster(number + 1) };
+        let now = self.clock.now();
+        let ours: Vec<_> = roster.entries.into_iter().filter(|entry| entry.tenant == tenant).collect();
+        let keys: Vec<_> = ours.iter().filter_map(|entry| entry.person.clone()).collect();
+        let people = self.registry.persons(bot, tenant, &keys).await?.into_iter().flatten().collect();
+        let mut recipients = self.recipients(bot, tenant, posted, people).await?;
+        let unknown = ours.into_iter().filter_map(|entry| entry.id);
+        recipients.extend(unknown.map(|id| nobody(id, now)));
+        Ok((recipients, next))
+    }
+
+    /// Persons as recipients, judged a first time: whoever cannot be reached now is skipped now.
+    async fn recipients(
+        &self,
+        bot: &str,
+        tenant: &str,
+        posted: &Posted,
+        people: Vec<Person>,
+    ) -> Result<Vec<Recipient>, Error> {
+        let now = self.clock.now();
+        let verdicts = self.judge(bot, tenant, &people).await?;
+        let recipient = |(person, verdict): (Person, Result<_, Skip>)| {
+            let state = match verdict {
+                Err(reason) => RecipientState::Skipped { at: now, reason },
+                Ok(_) if posted.dry_run => RecipientState::Skipped { at: now, reason: Skip::DryRun },
+                Ok(_) => RecipientState::untried(),
+            };
+            Recipient { person: Some(person.key), user_id: person.user_id, aad_object_id: person.aad_object_id, state }
+        };
+        Ok(people.into_iter().zip(verdicts).map(recipient).collect())
+    }
+
+    /// Closes a notification whose recipients all have an outcome; true when it is closed.
+    async fn complete_if_finished(&self, held: &mut Held<Control>) -> Result<bool, Error> {
+        let plans = self.ledger.plans(&held.value.id).await?;
+        if held.value.seeding != Seeding::Done || !plans.iter().all(|plan| plan.value.is_finished()) {
+            return Ok(false);
+        }
+        held.value.stage = Stage::Completed;
+        self.close(held, &plans).await.map(|()| true)
+    }
+
+    /// Stores the final figures.
+    pub(super) async fn close(&self, held: &mut Held<Control>, plans: &[Held<Plan>]) -> Result<(), Error> {
+        let (mut audience, mut counts) = (0, Counts::default());
+        for plan in plans {
+            audience += plan.value.audience;
+            counts = counts.plus(&plan.value.counts);
+        }
+        let planned = held.value.seeding == Seeding::Done && plans.iter().all(|plan| plan.value.is_planned());
+        held.value.completed_at = Some(self.clock.now());
+        info!(
+            notification = held.value.id,
+            audience,
+            sent = counts.sent,
+            uncertain = counts.uncertain,
+            skipped = counts.skipped.values().sum::<u64>(),
+            failed = counts.failed.values().sum::<u64>(),
+            "a notification is over"
+        );
+        held.value.closed = Some(Closed { audience, planned, counts });
+        match self.ledger.close(held).await {
+            // Another activation closed it.
+            Ok(()) | Err(Error::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn nobody(id: String, now: Timestamp) -> Recipient {
+    let account = id.starts_with("29:");
+    Recipient {
+        person: None,
+        user_id: Some(id.clone()).filter(|_| account),
+        aad_object_id: Some(id).filter(|_| !account),
+        state: RecipientState::Skipped { at: now, reason: Skip::NoTeamsChat },
+    }
+}
+
+fn batch(id: &str, plan: &Plan, next: Cursor, recipients: Vec<Recipient>, now: Timestamp) -> Batch {
+    let mut batch = Batch {
+        v: V1,
+        notification: id.to_owned(),
+        tenant: plan.tenant.clone(),
+        number: plan.batches + 1,
+        next,
+        created_at: now,
+        not_before: None,
+        lease: None,
+        reported: Counts::default(),
+        recipients,
+    };
+    batch.reported = batch.counts();
+    batch
+}
+
+/// The tenant as the API shows it: none for ids that nobody has.
+#[must_use]
+pub fn shown_tenant(tenant: &str) -> Option<&str> {
+    Some(tenant).filter(|tenant| *tenant != NOBODY)
+}

@@ -1,0 +1,57 @@
+//! Runs a function, whoever triggers it.
+
+use tracing::{debug, error};
+
+use super::{
+    Answer, Failure, Function, Request, create_notification, deliver_batch, health, messages, notifications,
+    run_notification, tick, users,
+};
+use crate::app::App;
+use crate::delivery::PutOut;
+
+/// What starts a function that is no HTTP function.
+#[derive(Debug, Clone)]
+pub enum Invocation {
+    /// A message of its queue.
+    Message(String),
+    /// The clock.
+    Time,
+}
+
+/// Runs an HTTP function.
+pub async fn serve_http(app: &App, function: Function, request: &Request) -> (Answer, PutOut) {
+    let alone = |answer| (answer, PutOut::default());
+    match function {
+        Function::Messages => alone(messages::run(app, request).await),
+        Function::CreateNotification => create_notification::run(app, request).await,
+        Function::Notifications => alone(notifications::run(app, request).await),
+        Function::Users => alone(users::run(app, request).await),
+        Function::Health => alone(health::run(app).await),
+        Function::RunNotification | Function::DeliverBatch | Function::Tick => {
+            alone(Answer::problem(404, "Not found", "this function is not started by requests"))
+        }
+    }
+}
+
+/// Runs a queue or timer function. A failure is logged here, once.
+///
+/// # Errors
+/// [`Failure`]: the message comes back.
+pub async fn invoke(app: &App, function: Function, invocation: &Invocation) -> Result<PutOut, Failure> {
+    let done = match (function, invocation) {
+        (Function::RunNotification, Invocation::Message(message)) => run_notification::run(app, message).await,
+        (Function::DeliverBatch, Invocation::Message(message)) => deliver_batch::run(app, message).await,
+        (Function::Tick, _) => tick::run(app).await,
+        (function, _) => Err(Failure::Envelope(format!("{} is not started this way", function.name()))),
+    };
+    match &done {
+        Ok(put_out) => debug!(
+            function = function.name(),
+            notifications = put_out.notifications.len(),
+            deliveries = put_out.deliveries.len(),
+            "an invocation is done"
+        ),
+        Err(failure) => error!(function = function.name(), %failure, "an invocation failed"),
+    }
+    done
+}

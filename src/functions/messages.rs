@@ -1,0 +1,129 @@
+//! The bot endpoint: an activity is recorded before it is answered, and answered in milliseconds. The bot's reply
+//! goes its own way afterwards.
+
+use serde_json::json;
+use tracing::{debug, info, warn};
+
+use super::{Answer, Request};
+use crate::app::App;
+use crate::channel::{Channel, classify};
+use crate::connector::{SendOutcome, Target, reply as message};
+use crate::people::{Person, Recorded, Reference, record};
+use crate::protocol::{Activity, BadActivity, parse};
+use crate::replies::{Command, reply};
+use crate::store;
+
+/// Answers an activity.
+pub(super) async fn run(app: &App, request: &Request) -> Answer {
+    let activity = match parse(request.body.as_deref().unwrap_or_default()) {
+        Ok(activity) => activity,
+        Err(BadActivity::NotJson(reason)) => {
+            return Answer::problem(400, "Not an activity", &format!("the body is not JSON: {reason}"));
+        }
+        Err(BadActivity::Field { field, reason }) => {
+            return Answer::field_problem(400, "Not an activity", &field, &reason);
+        }
+    };
+    if let Some(refusal) = refuse(app, &activity) {
+        return refusal;
+    }
+    match keep(app, &activity).await {
+        Ok(()) => answer(&activity),
+        Err(error) => Answer::store_failed(&error),
+    }
+}
+
+/// What changes nothing because of where it comes from.
+fn refuse(app: &App, activity: &Activity) -> Option<Answer> {
+    if let Err(refusal) = app.hosts.check(&activity.service_url) {
+        warn!(%refusal, "an activity was refused");
+        return Some(Answer::field_problem(403, "Forbidden", "serviceUrl", &refusal.to_string()));
+    }
+    let allowed = app.delivery.reach.allowed_tenants.as_deref();
+    let known =
+        |tenant: &str| allowed.is_none_or(|allowed| allowed.iter().any(|entry| entry.eq_ignore_ascii_case(tenant)));
+    if !known(activity.tenant().unwrap_or_default()) {
+        warn!("an activity of a tenant that is not on the allow-list was refused");
+        return Some(Answer::problem(403, "Forbidden", "the tenant is not on the allow-list"));
+    }
+    if activity.bot().is_none() {
+        return Some(Answer::field_problem(400, "Not an activity", "recipient.id", "it is missing or empty"));
+    }
+    None
+}
+
+/// A 200 for everything; an invoke must have a body.
+fn answer(activity: &Activity) -> Answer {
+    if !activity.is_invoke() {
+        return Answer::empty(200);
+    }
+    match activity.name.as_deref() {
+        Some("adaptiveCard/action") => Answer::json(
+            200,
+            &json!({"statusCode": 200, "type": "application/vnd.microsoft.activity.message", "value": "Noted."}),
+        ),
+        Some(_) | None => Answer::json(200, &json!({})),
+    }
+}
+
+async fn keep(app: &App, activity: &Activity) -> Result<(), store::Error> {
+    let Some(bot) = bot(app, activity).await? else { return Ok(()) };
+    let (channel, evidence) = classify(activity, app.teams_copilot.as_ref());
+    let is_message = activity.kind.eq_ignore_ascii_case("message");
+    let command = is_message.then(|| Command::read(activity.text.as_deref().unwrap_or_default()));
+    let muted = command.and_then(Command::muting);
+    let received = app.delivery.clock.now();
+    let registry = &app.delivery.registry;
+    match record(registry, &bot, activity, (channel, evidence), muted, received).await? {
+        Recorded::Nothing(why) => debug!(kind = activity.kind, ?why, "an activity changed nothing"),
+        Recorded::Person { person, here, channel, repeated } => {
+            info!(kind = activity.kind, %channel, tenant = person.tenant, repeated, "recorded an activity");
+            if let Some(command) = command.filter(|_| !repeated) {
+                answer_in_chat(app, activity, command, &person, *here, channel, &bot);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Our bot's id; none when the activity is for another, or for none that we could adopt.
+async fn bot(app: &App, activity: &Activity) -> Result<Option<String>, store::Error> {
+    let registry = &app.delivery.registry;
+    let named = activity.bot().unwrap_or_default();
+    let bot = match registry.bot().await? {
+        Some(bot) => bot,
+        None if activity.base_channel() == "msteams" => registry.adopt(named).await?,
+        None => return Ok(None),
+    };
+    if bot != named {
+        warn!(bot = named, "an activity for another bot changes nothing");
+        return Ok(None);
+    }
+    Ok(Some(bot))
+}
+
+fn answer_in_chat(
+    app: &App,
+    activity: &Activity,
+    command: Command,
+    person: &Person,
+    here: Reference,
+    channel: Channel,
+    bot: &str,
+) {
+    let text = reply(command, person, channel, bot);
+    let reply_to = activity.id.clone();
+    let body = message(&text, &here, reply_to.as_deref());
+    let connector = app.delivery.connector.clone();
+    app.tasks.spawn(async move {
+        let target = Target {
+            service_url: &here.service_url,
+            conversation_id: &here.conversation_id,
+            reply_to: reply_to.as_deref(),
+        };
+        let outcome = connector.send(target, &body).await;
+        if !matches!(outcome, SendOutcome::Sent { .. }) {
+            warn!(%channel, ?outcome, "a reply was not sent");
+        }
+    });
+}

@@ -1,0 +1,111 @@
+//! The arithmetic of pace. Pure.
+//!
+//! A tenant's time line is cut into blocks: a reservation of `n` permits takes the next free `n / rate` seconds, and
+//! its messages may go from the beginning of that block. Whoever dies with permits in hand costs their time, no more.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::store::V1;
+
+/// The time line of one tenant, as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Throttle {
+    /// The stored shape.
+    pub v: V1,
+    /// Where the next free block begins.
+    #[serde(default)]
+    pub next: Option<Timestamp>,
+    /// Until when nobody sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<Timestamp>,
+}
+
+/// The answer to a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Grant {
+    /// The messages may go from this instant on.
+    From(Timestamp),
+    /// Nothing was reserved: the line is longer than anybody should wait. Come back then.
+    Later(Timestamp),
+}
+
+impl Throttle {
+    /// Takes a block of `count` permits at `rate` a second, unless it would begin after `horizon`; answers the time
+    /// line to store, when it changed.
+    pub fn reserve(&self, count: u32, rate: u32, now: Timestamp, horizon: Duration) -> (Grant, Option<Self>) {
+        let free = self.next.map_or(now, |next| next.max(now));
+        let begin = self.paused_until.map_or(free, |until| until.max(free));
+        if begin > now + horizon {
+            return (Grant::Later(begin), None);
+        }
+        let micros = i64::from(count) * 1_000_000 / i64::from(rate.max(1));
+        let next = Self { next: Some(begin + TimeDelta::microseconds(micros)), ..self.clone() };
+        (Grant::From(begin), Some(next))
+    }
+
+    /// Nobody sends before `until`; a longer pause stays.
+    #[must_use]
+    pub fn paused(&self, until: Timestamp) -> Option<Self> {
+        let longer = self.paused_until.is_none_or(|known| until > known);
+        longer.then(|| Self { paused_until: Some(until), ..self.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HORIZON: Duration = Duration::from_secs(4);
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_timestamp_millis(1_800_000_000_000 + millis).expect("an instant")
+    }
+
+    #[test]
+    fn blocks_follow_each_other_and_idle_time_is_not_saved_up() {
+        let (grant, line) = Throttle::default().reserve(10, 50, at(0), HORIZON);
+        assert_eq!(grant, Grant::From(at(0)));
+        let (grant, line) = line.expect("a line").reserve(10, 50, at(10), HORIZON);
+        assert_eq!(grant, Grant::From(at(200)));
+        let (grant, _) = line.expect("a line").reserve(10, 50, at(60_000), HORIZON);
+        assert_eq!(grant, Grant::From(at(60_000)));
+    }
+
+    #[test]
+    fn a_pause_holds_for_everybody_and_only_grows() {
+        let line = Throttle::default().paused(at(3_000)).expect("a pause");
+        assert_eq!(line.paused(at(2_000)), None);
+        assert_eq!(line.reserve(1, 50, at(0), HORIZON).0, Grant::From(at(3_000)));
+        let line = line.paused(at(30_000)).expect("a longer pause");
+        assert_eq!(line.reserve(1, 50, at(0), HORIZON), (Grant::Later(at(30_000)), None));
+    }
+
+    proptest! {
+        #[test]
+        fn no_stretch_of_time_holds_more_than_the_rate_and_one_block(
+            counts in prop::collection::vec((1u32..=10, 0i64..500), 1..200)
+        ) {
+            let (mut line, mut now, mut grants) = (Throttle::default(), at(0), Vec::new());
+            for (count, pause) in counts {
+                now += TimeDelta::milliseconds(pause);
+                if let (Grant::From(begin), Some(next)) = line.reserve(count, 50, now, HORIZON) {
+                    grants.push((begin, count));
+                    line = next;
+                }
+            }
+            for (index, (from, _)) in grants.iter().enumerate() {
+                let within = |(begin, _): &&(Timestamp, u32)| *begin < *from + TimeDelta::seconds(1);
+                let sent: u32 = grants[index..].iter().take_while(within).map(|(_, count)| count).sum();
+                prop_assert!(sent <= 60, "{sent} in one second");
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! From a request on the wire to a function and back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request as WireRequest;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use tracing::{error, warn};
+use url::form_urlencoded;
+
+use super::Gate;
+use crate::app::App;
+use crate::delivery::PutOut;
+use crate::functions::envelope::{self, Asked};
+use crate::functions::{Answer, Function, Request, Route, Trigger, invoke, route, serve_http};
+
+/// The largest body that is read.
+const BODY: usize = 1024 * 1024;
+/// The largest envelope: a body written as JSON within JSON takes up to six times its size.
+const ENVELOPE: usize = 8 * 1024 * 1024;
+
+/// How long a request waits for a store that is being opened.
+const SOON: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where `serve` puts what functions put out.
+#[async_trait]
+pub trait Sink: Send + Sync + std::fmt::Debug {
+    /// Puts it into the queues. What fails is logged there: `Tick` finds the work again.
+    async fn put(&self, put_out: PutOut);
+}
+
+/// Who is on the other side.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// The Functions host: also envelopes; outputs go back in the answer.
+    Host,
+    /// Anybody: no envelopes; outputs go into the queue, and some routes take a key.
+    Serve {
+        /// The gate of these routes.
+        gate: Gate,
+        /// The queue.
+        sink: Arc<dyn Sink>,
+    },
+}
+
+/// The edge of one process. It answers before the app is there.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    mode: Mode,
+    app: Arc<OnceLock<App>>,
+}
+
+impl Edge {
+    /// An edge whose app comes later.
+    #[must_use]
+    pub fn new(mode: Mode, app: Arc<OnceLock<App>>) -> Self {
+        Self { mode, app }
+    }
+
+    /// Answers. The work goes on when the caller goes away.
+    pub async fn respond(self, request: WireRequest) -> Response {
+        if request.uri().path() == "/" {
+            return wire(here());
+        }
+        let Some(app) = self.app().await else { return wire(self.not_yet(request.uri().path())) };
+        let tasks = app.tasks.clone();
+        let work = tasks.spawn(async move { self.answer(&app, request).await });
+        wire(work.await.unwrap_or_else(|failure| {
+            error!(%failure, "a request brought a function down");
+            Answer::problem(500, "Internal error", "It is in the log.")
+        }))
+    }
+
+    /// The app, when it is there soon: opening a store takes some milliseconds, and a Functions host would make an
+    /// empty 500 of what comes in between.
+    async fn app(&self) -> Option<App> {
+        let give_up = tokio::time::Instant::now() + SOON;
+        while self.app.get().is_none() && tokio::time::Instant::now() < give_up {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.app.get().cloned()
+    }
+
+    /// While there is no store: 503 to whoever asked, and to the Functions host a success that says so, since of
+    /// anything else it passes neither the detail nor `Retry-After` on. Its queue messages fail and come back.
+    fn not_yet(&self, path: &str) -> Answer {
+        let answer = Answer::unavailable(1);
+        match (&self.mode, named(path)) {
+            (Mode::Host, Some(function)) if matches!(function.trigger(), Trigger::Http { .. }) => {
+                Answer::json(200, &envelope::answered(function, &answer, &PutOut::default()))
+            }
+            (Mode::Host | Mode::Serve { .. }, _) => answer,
+        }
+    }
+
+    async fn answer(&self, app: &App, request: WireRequest) -> Answer {
+        let path = request.uri().path().to_owned();
+        if let (Mode::Host, Some(function)) = (&self.mode, named(&path)) {
+            return self.answer_envelope(app, function, request).await;
+        }
+        let (function, id) = match route(request.method().as_str(), &path) {
+            // With its queue output it never comes this way through a Functions host.
+            Route::To(Function::CreateNotification, _) if matches!(self.mode, Mode::Host) => {
+                return wrong_method("GET");
+            }
+            Route::To(function, id) => (function, id),
+            Route::WrongMethod(allowed) => return wrong_method(&allowed.join(", ")),
+            Route::Unknown => return Answer::problem(404, "Not found", "there is no such route"),
+        };
+        let mut asked = Request {
+            method: request.method().as_str().to_owned(),
+            id,
+            query: query(request.uri().query()),
+            headers: headers(request.headers()),
+            body: None,
+        };
+        if let (Mode::Serve { gate, .. }, Trigger::Http { key: true, .. }) = (&self.mode, function.trigger())
+            && let Some(refusal) = gate.refuse(&asked)
+        {
+            return refusal;
+        }
+        match read(request, BODY).await {
+            Ok(body) => asked.body = Some(body),
+            Err(refusal) => return refusal,
+        }
+        let (answer, put_out) = serve_http(app, function, &asked).await;
+        if let Mode::Serve { sink, .. } = &self.mode
+            && !put_out.is_empty()
+        {
+            sink.put(put_out).await;
+        }
+        answer
+    }
+
+    async fn answer_envelope(&self, app: &App, function: Function, request: WireRequest) -> Answer {
+        if request.method() != "POST" {
+            return wrong_method("POST");
+        }
+        let body = match read(request, ENVELOPE).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
+        };
+        let done = match envelope::decode(function, &body) {
+            Ok(Asked::Http(asked)) => {
+                let (answer, put_out) = match function.trigger() {
+                    Trigger::Http { methods, .. } if !methods.contains(&asked.method.as_str()) => {
+                        (wrong_method(&methods.join(", ")), PutOut::default())
+                    }
+                    Trigger::Http { .. } | Trigger::Queue(_) | Trigger::Timer => {
+                        serve_http(app, function, &asked).await
+                    }
+                };
+                Ok(envelope::answered(function, &answer, &put_out))
+            }
+            Ok(Asked::Other(invocation)) => {
+                invoke(app, function, &invocation).await.map(|put_out| envelope::done(function, &put_out))
+            }
+            Err(failure) => {
+                error!(function = function.name(), %failure, "an invocation failed");
+                Err(failure)
+            }
+        };
+        match done {
+            Ok(reply) => Answer::json(200, &reply),
+            Err(failure) => Answer::problem(failure.status(), "The invocation failed", "It is in the log."),
+        }
+    }
+}
+
+/// What is at `/`: the Functions host takes any answer for readiness.
+fn here() -> Answer {
+    Answer::json(200, &serde_json::json!({"herald": env!("CARGO_PKG_VERSION")}))
+}
+
+fn named(path: &str) -> Option<Function> {
+    let name = path.strip_prefix('/')?;
+    Function::ALL.into_iter().find(|function| function.name() == name)
+}
+
+fn wrong_method(allowed: &str) -> Answer {
+    Answer::problem(405, "Method not allowed", &format!("allowed here: {allowed}")).with("Allow", allowed)
+}
+
+fn query(text: Option<&str>) -> BTreeMap<String, String> {
+    form_urlencoded::parse(text.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+fn headers(map: &HeaderMap) -> BTreeMap<String, String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    map.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+async fn read(request: WireRequest, limit: usize) -> Result<Vec<u8>, Answer> {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let too_large = || {
+        warn!(limit, "a body over the limit was refused");
+        Answer::problem(413, "Content too large", &format!("a body may have {limit} bytes")).with("Connection", "close")
+    };
+    if announced.is_some_and(|bytes: usize| bytes > limit) {
+        return Err(too_large());
+    }
+    match to_bytes(request.into_body(), limit).await {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(failure) if is_over_limit(&failure) => Err(too_large()),
+        Err(_) => Err(Answer::problem(400, "Bad request", "the body broke off")),
+    }
+}
+
+fn is_over_limit(failure: &axum::Error) -> bool {
+    let mut source = std::error::Error::source(failure);
+    while let Some(error) = source {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        source = error.source();
+    }
+    failure.to_string().contains("length limit exceeded")
+}
+
+fn wire(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name_of(name), value);
+        }
+    }
+    response
+}
+
+fn name_of(name: &'static str) -> header::HeaderName {
+    header::HeaderName::from_bytes(name.as_bytes()).unwrap_or(header::WARNING)
+}

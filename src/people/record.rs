@@ -1,0 +1,138 @@
+//! Makes an activity part of what is known, before it is answered.
+
+use tracing::info;
+
+use super::{Conversation, Identity, Person, Reference, Registry, Sighting, Signal, signal};
+use crate::channel::{Channel, Evidence};
+use crate::clock::Timestamp;
+use crate::protocol::{Account, Activity};
+use crate::store::Error;
+
+/// The tenant of persons whose activities name none: other channels than Teams have no tenants.
+const NO_TENANT: &str = "none";
+
+/// Why an activity changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It belongs to another bot.
+    AnotherBot,
+    /// It names nobody but the bot.
+    Nobody,
+    /// It says nothing about a reference.
+    NothingToRecord,
+}
+
+/// What became of an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// Nothing was changed.
+    Nothing(Refused),
+    /// The person's reference stands.
+    Person {
+        /// As it is now.
+        person: Box<Person>,
+        /// Where this activity came from, as a reference: the stored one may be another conversation's.
+        here: Box<Reference>,
+        /// The channel that counts: not the classified one where the conversation has a tombstone.
+        channel: Channel,
+        /// True when this very activity was recorded before.
+        repeated: bool,
+    },
+}
+
+/// Records an activity of a known bot. `muted` is what the text says about notifications.
+///
+/// # Errors
+/// As the store's; then nothing is promised and the channel sends the activity again.
+pub async fn record(
+    registry: &Registry,
+    bot: &str,
+    activity: &Activity,
+    (channel, evidence): (Channel, Evidence),
+    muted: Option<bool>,
+    received: Timestamp,
+) -> Result<Recorded, Error> {
+    let meaning = signal(activity, channel);
+    let at = activity.timestamp.unwrap_or(received);
+    if evidence.names_copilot() {
+        entomb(registry, bot, &activity.conversation_id, at).await?;
+    }
+    if meaning == Signal::Ignored {
+        return Ok(Recorded::Nothing(Refused::NothingToRecord));
+    }
+    let Some(identity) = identity(activity) else { return Ok(Recorded::Nothing(Refused::Nobody)) };
+    let tenant = activity.tenant().unwrap_or(NO_TENANT).to_lowercase();
+    let (channel, evidence) = heed_tombstone(registry, bot, &activity.conversation_id, channel, evidence).await?;
+    let Some(key) = registry.resolve(bot, &tenant, &identity, received).await? else {
+        return Ok(Recorded::Nothing(Refused::Nobody));
+    };
+    registry.note_tenant(bot, &tenant).await?;
+    if channel == Channel::TeamsChat && meaning != Signal::Removed {
+        let hold = |conversation: Conversation| conversation.held_by(&tenant, &key);
+        registry.note_conversation(bot, &activity.conversation_id, hold).await?;
+    }
+    let sighting = sighting(activity, evidence, meaning, at, received);
+    let change = |person: Person| {
+        let repeated = person.references.get(&channel).is_some_and(|reference| reference.knows(&sighting));
+        let person = person.named(&identity).after(channel, &sighting);
+        muted.filter(|_| !repeated).map_or(person.clone(), |muted| person.muting(muted, at))
+    };
+    let (before, person) = registry.change(bot, (&tenant, &key), received, change).await?;
+    let known = before.as_ref().and_then(|person| person.references.get(&channel));
+    let repeated = known.is_some_and(|reference| reference.knows(&sighting));
+    Ok(Recorded::Person { person: Box::new(person), here: Box::new(Reference::first(&sighting)), channel, repeated })
+}
+
+/// From here on the conversation is never a Teams chat, for anybody.
+async fn entomb(registry: &Registry, bot: &str, conversation_id: &str, at: Timestamp) -> Result<(), Error> {
+    if registry.conversation(bot, conversation_id).await?.is_copilot() {
+        return Ok(());
+    }
+    let conversation = registry.note_conversation(bot, conversation_id, |known| known.marked(at)).await?;
+    for holder in conversation.holders {
+        info!(tenant = holder.tenant, person = holder.person, "a Teams chat proved to be Copilot's");
+        let demote = |person: Person| person.without_teams_chat(conversation_id);
+        registry.amend(bot, (&holder.tenant, &holder.person), at, demote).await?;
+    }
+    Ok(())
+}
+
+async fn heed_tombstone(
+    registry: &Registry,
+    bot: &str,
+    conversation_id: &str,
+    channel: Channel,
+    mut evidence: Evidence,
+) -> Result<(Channel, Evidence), Error> {
+    if channel != Channel::TeamsChat || !registry.conversation(bot, conversation_id).await?.is_copilot() {
+        return Ok((channel, evidence));
+    }
+    "its conversation was seen with a Copilot marker".clone_into(&mut evidence.because);
+    Ok((Channel::Other, evidence))
+}
+
+/// Who did it: the sender, or where the bot itself is named as such, whoever came with it.
+fn identity(activity: &Activity) -> Option<Identity> {
+    let bot = activity.recipient.id.as_deref();
+    let is_person = |account: &&Account| {
+        let named = account.id.is_some() || account.aad_object_id.is_some();
+        named && (account.id.is_none() || account.id.as_deref() != bot)
+    };
+    let account = Some(&activity.from).filter(is_person).or_else(|| activity.members_added.iter().find(is_person))?;
+    Some(Identity { user_id: account.id.clone(), aad_object_id: account.aad_object_id.clone() })
+}
+
+fn sighting(activity: &Activity, evidence: Evidence, signal: Signal, at: Timestamp, received: Timestamp) -> Sighting {
+    Sighting {
+        activity_id: activity.id.clone(),
+        at,
+        received,
+        conversation_id: activity.conversation_id.clone(),
+        service_url: activity.service_url.clone(),
+        bot_account: activity.recipient.id.clone(),
+        user_account: activity.from.id.clone(),
+        locale: activity.locale.clone(),
+        evidence,
+        signal,
+    }
+}

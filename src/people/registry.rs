@@ -1,0 +1,426 @@
+//! Persons in the store: found by any of their ids, changed under their etag, merged when two prove to be one.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+use tracing::info;
+
+use super::aliases::Alias;
+use super::{Conversation, Identity, Person};
+use crate::clock::Timestamp;
+use crate::store::{
+    Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write,
+};
+
+/// How often a change is tried anew when others change the same document meanwhile.
+const TRIES: usize = 32;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Adopted {
+    v: V1,
+    bot_id: String,
+}
+
+/// A tenant that the bot was seen in.
+#[derive(Debug, Serialize, Deserialize)]
+struct Tenant {
+    v: V1,
+    tenant: String,
+}
+
+/// All persons that one bot knows.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    store: Arc<dyn Store>,
+    bot: Arc<OnceCell<String>>,
+    tenants: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Registry {
+    /// The registry of the bot with this app id; without one, of the first bot that is seen.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, app_id: Option<&str>) -> Self {
+        let bot = OnceCell::new_with(app_id.map(str::to_owned));
+        Self { store, bot: Arc::new(bot), tenants: Arc::default() }
+    }
+
+    /// The bot's id, once there is one.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn bot(&self) -> Result<Option<String>, Error> {
+        if let Some(bot) = self.bot.get() {
+            return Ok(Some(bot.clone()));
+        }
+        let Some(document) = self.store.get(&adopted_key()).await? else { return Ok(None) };
+        let adopted: Adopted = document.read()?;
+        Ok(Some(self.bot.get_or_init(|| async { adopted.bot_id }).await.clone()))
+    }
+
+    /// Takes `candidate` for the bot unless there is one; answers which bot it is now.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn adopt(&self, candidate: &str) -> Result<String, Error> {
+        loop {
+            if let Some(bot) = self.bot().await? {
+                return Ok(bot);
+            }
+            let draft = Draft::of(&Adopted { v: V1, bot_id: candidate.to_owned() })?;
+            match self.store.write(Write::Create(adopted_key(), draft)).await {
+                Ok(_) => info!(bot = candidate, "adopted the bot of the first activity"),
+                // Another activity was first; the next look finds its bot.
+                Err(Error::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn person_key(bot: &str, tenant: &str, person: &str) -> Key {
+        Key::new(Collection::People, Partition::new([bot, tenant, person]), "person")
+    }
+
+    /// A person by key.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn person(&self, bot: &str, tenant: &str, person: &str) -> Result<Option<Person>, Error> {
+        Ok(self.versioned(bot, tenant, person).await?.map(|(person, _)| person))
+    }
+
+    async fn versioned(&self, bot: &str, tenant: &str, person: &str) -> Result<Option<(Person, ETag)>, Error> {
+        let Some(document) = self.store.get(&Self::person_key(bot, tenant, person)).await? else { return Ok(None) };
+        Ok(Some((document.read()?, document.etag)))
+    }
+
+    /// Persons by key, in order.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn persons(&self, bot: &str, tenant: &str, persons: &[String]) -> Result<Vec<Option<Person>>, Error> {
+        let keys = persons.iter().map(|person| Self::person_key(bot, tenant, person)).collect();
+        let documents = self.store.get_many(keys).await?;
+        documents.into_iter().map(|document| document.map(|found| found.read()).transpose()).collect()
+    }
+
+    /// Changes a person, who is made when there is none; answers what was there before and what is there now.
+    ///
+    /// # Errors
+    /// As the store's; [`Error::Conflict`] when others kept changing the same person.
+    pub async fn change(
+        &self,
+        bot: &str,
+        (tenant, person): (&str, &str),
+        received: Timestamp,
+        change: impl Fn(Person) -> Person,
+    ) -> Result<(Option<Person>, Person), Error> {
+        let key = Self::person_key(bot, tenant, person);
+        for _ in 0..TRIES {
+            let found = self.versioned(bot, tenant, person).await?;
+            let before = found.as_ref().map(|(person, _)| person.clone());
+            let next = change(before.clone().unwrap_or_else(|| Person::new(tenant, person, received)));
+            if before.as_ref() == Some(&next) {
+                return Ok((before, next));
+            }
+            let draft = Draft::of(&next)?.ranked(next.first_seen);
+            let write = match found {
+                Some((_, etag)) => Write::Replace(key.clone(), draft, etag),
+                None => Write::Create(key.clone(), draft),
+            };
+            match self.store.write(write).await {
+                Ok(_) => return Ok((before, next)),
+                Err(Error::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Changes a person who exists; nothing happens to one who does not.
+    ///
+    /// # Errors
+    /// As for [`Registry::change`].
+    pub async fn amend(
+        &self,
+        bot: &str,
+        (tenant, person): (&str, &str),
+        now: Timestamp,
+        change: impl Fn(Person) -> Person,
+    ) -> Result<(), Error> {
+        if self.versioned(bot, tenant, person).await?.is_some() {
+            self.change(bot, (tenant, person), now, change).await?;
+        }
+        Ok(())
+    }
+
+    /// The key of the person whom these ids name in a tenant; the ids are known from then on. Two persons who prove
+    /// to be one are merged: the younger into the older.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn resolve(
+        &self,
+        bot: &str,
+        tenant: &str,
+        identity: &Identity,
+        received: Timestamp,
+    ) -> Result<Option<String>, Error> {
+        let aliases = identity.aliases();
+        let Some(first) = aliases.first() else { return Ok(None) };
+        let keys = aliases.iter().map(|alias| Alias::key(bot, alias, tenant)).collect();
+        let found = self.store.get_many(keys).await?;
+        let mut named = Vec::new();
+        for document in found.iter().flatten() {
+            named.push(document.read::<Alias>()?.person);
+        }
+        let known = named.first().cloned().unwrap_or_else(|| first.clone());
+        let mut persons = named;
+        for (alias, document) in aliases.iter().zip(&found) {
+            if document.is_none() {
+                persons.push(self.claim(bot, tenant, alias, &known).await?);
+            }
+        }
+        persons.sort();
+        persons.dedup();
+        match persons.as_slice() {
+            [] => Ok(Some(known)),
+            [one] => Ok(Some(self.survivor(bot, tenant, one).await?)),
+            several => self.merge(bot, tenant, several, &aliases, received).await.map(Some),
+        }
+    }
+
+    /// Makes an id name a person unless it names one already; answers whom it names.
+    async fn claim(&self, bot: &str, tenant: &str, alias: &str, person: &str) -> Result<String, Error> {
+        let key = Alias::key(bot, alias, tenant);
+        let create = Write::Create(key.clone(), Draft::of(&Alias::of(tenant, person))?);
+        match self.store.write(create).await {
+            Ok(_) => Ok(person.to_owned()),
+            Err(Error::Conflict) => {
+                let document = self.store.get(&key).await?.ok_or(Error::Conflict)?;
+                Ok(document.read::<Alias>()?.person)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whoever a person was merged into, or the person.
+    async fn survivor(&self, bot: &str, tenant: &str, person: &str) -> Result<String, Error> {
+        let mut current = person.to_owned();
+        for _ in 0..TRIES {
+            match self.person(bot, tenant, &current).await?.and_then(|person| person.merged_into) {
+                Some(older) => current = older,
+                None => return Ok(current),
+            }
+        }
+        Err(Error::Corrupt(format!("person {person} is merged in a circle")))
+    }
+
+    /// The older person takes over first and the younger steps back after: killed in between, nobody is lost, and
+    /// the next activity that names both ids does it again.
+    async fn merge(
+        &self,
+        bot: &str,
+        tenant: &str,
+        persons: &[String],
+        aliases: &[String],
+        received: Timestamp,
+    ) -> Result<String, Error> {
+        let mut survivors = Vec::new();
+        for person in persons {
+            let survivor = self.survivor(bot, tenant, person).await?;
+            let age = self.person(bot, tenant, &survivor).await?.map_or(received, |person| person.first_seen);
+            survivors.push((age, survivor));
+        }
+        survivors.sort();
+        survivors.dedup();
+        let (_, older) = survivors.first().cloned().ok_or(Error::Conflict)?;
+        for (_, younger) in survivors.iter().skip(1) {
+            self.absorb(bot, tenant, &older, younger, received).await?;
+        }
+        for alias in aliases {
+            self.retarget(bot, tenant, alias, &older).await?;
+        }
+        Ok(older)
+    }
+
+    async fn absorb(&self, bot: &str, tenant: &str, older: &str, younger: &str, now: Timestamp) -> Result<(), Error> {
+        if let Some(absorbed) = self.person(bot, tenant, younger).await? {
+            self.change(bot, (tenant, older), now, |person| person.absorbing(&absorbed)).await?;
+        }
+        // Made even where there is none yet: an activity that is under way may be about to make it.
+        let step_back = |person: Person| Person { merged_into: Some(older.to_owned()), ..person };
+        self.change(bot, (tenant, younger), now, step_back).await?;
+        info!(tenant, older, younger, "merged two persons who proved to be one");
+        Ok(())
+    }
+
+    async fn retarget(&self, bot: &str, tenant: &str, alias: &str, person: &str) -> Result<(), Error> {
+        let key = Alias::key(bot, alias, tenant);
+        let Some(document) = self.store.get(&key).await? else { return Ok(()) };
+        if document.read::<Alias>()?.person == person {
+            return Ok(());
+        }
+        let draft = Draft::of(&Alias::of(tenant, person))?;
+        match self.store.write(Write::Replace(key, draft, document.etag)).await {
+            // Somebody else does the same.
+            Ok(_) | Err(Error::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The keys of the persons whom an id names, with the tenant of each. The id may be either kind.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn find(&self, bot: &str, id: &str) -> Result<Vec<(String, String)>, Error> {
+        let either = [
+            Identity { user_id: Some(id.to_owned()), aad_object_id: None },
+            Identity { user_id: None, aad_object_id: Some(id.to_owned()) },
+        ];
+        let mut found = Vec::new();
+        for alias in either.iter().flat_map(Identity::aliases) {
+            let partition = Alias::partition(bot, &alias);
+            let query = Query::Under { collection: Collection::Aliases, partition, tag: None };
+            // An id stands in few tenants: a home, and wherever its owner is a guest.
+            for document in self.store.page(&query, None, 1000).await?.documents {
+                let alias: Alias = document.read()?;
+                let person = self.survivor(bot, &alias.tenant, &alias.person).await?;
+                found.push((alias.tenant, person));
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// What is known of a conversation id.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn conversation(&self, bot: &str, conversation_id: &str) -> Result<Conversation, Error> {
+        let found = self.store.get(&Conversation::key(bot, conversation_id)).await?;
+        found.map_or_else(|| Ok(Conversation::unknown(conversation_id)), |document| document.read())
+    }
+
+    /// What is known of several, in order.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn conversations(&self, bot: &str, ids: &[String]) -> Result<Vec<Conversation>, Error> {
+        let keys = ids.iter().map(|id| Conversation::key(bot, id)).collect();
+        let found = self.store.get_many(keys).await?;
+        let read = |(document, id): (Option<Document>, &String)| match document {
+            Some(document) => document.read(),
+            None => Ok(Conversation::unknown(id)),
+        };
+        found.into_iter().zip(ids).map(read).collect()
+    }
+
+    /// Changes what is known of a conversation id.
+    ///
+    /// # Errors
+    /// As for [`Registry::change`].
+    pub async fn note_conversation(
+        &self,
+        bot: &str,
+        conversation_id: &str,
+        change: impl Fn(Conversation) -> Conversation,
+    ) -> Result<Conversation, Error> {
+        let key = Conversation::key(bot, conversation_id);
+        for _ in 0..TRIES {
+            let found = self.store.get(&key).await?;
+            let before: Option<Conversation> = found.as_ref().map(Document::read).transpose()?;
+            let next = change(before.clone().unwrap_or_else(|| Conversation::unknown(conversation_id)));
+            if before.as_ref() == Some(&next) {
+                return Ok(next);
+            }
+            let draft = Draft::of(&next)?;
+            let write = match found {
+                Some(document) => Write::Replace(key.clone(), draft, document.etag),
+                None => Write::Create(key.clone(), draft),
+            };
+            match self.store.write(write).await {
+                Ok(_) => return Ok(next),
+                Err(Error::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Remembers that the bot was seen in a tenant.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn note_tenant(&self, bot: &str, tenant: &str) -> Result<(), Error> {
+        let is_known = || self.tenants.lock().unwrap_or_else(PoisonError::into_inner).contains(tenant);
+        if is_known() {
+            return Ok(());
+        }
+        let key = Key::new(Collection::Tenants, Partition::new([bot]), tenant);
+        let draft = Draft::of(&Tenant { v: V1, tenant: tenant.to_owned() })?;
+        match self.store.write(Write::Create(key, draft)).await {
+            Ok(_) | Err(Error::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned());
+        Ok(())
+    }
+
+    /// A page of the tenants that the bot was seen in.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn tenants(
+        &self,
+        bot: &str,
+        after: Option<&Continuation>,
+        limit: usize,
+    ) -> Result<(Vec<String>, Option<Continuation>), Error> {
+        let query = Query::Under { collection: Collection::Tenants, partition: Partition::new([bot]), tag: None };
+        let page = self.store.page(&query, after, limit).await?;
+        Ok((page.documents.into_iter().map(|document| document.key.id).collect(), page.next))
+    }
+
+    /// A page of a tenant's persons, in a stable order.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn people_of(
+        &self,
+        bot: &str,
+        tenant: &str,
+        after: Option<&Continuation>,
+        limit: usize,
+    ) -> Result<(Vec<Person>, Option<Continuation>), Error> {
+        let partition = Partition::new([bot, tenant]);
+        let query = Query::Under { collection: Collection::People, partition, tag: None };
+        read_people(self.store.page(&query, after, limit).await?)
+    }
+
+    /// A page of all persons, who came last first.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn newest_people(
+        &self,
+        bot: &str,
+        after: Option<&Continuation>,
+        limit: usize,
+    ) -> Result<(Vec<Person>, Option<Continuation>), Error> {
+        let query = Query::Newest { collection: Collection::People, partition: Partition::new([bot]) };
+        read_people(self.store.page(&query, after, limit).await?)
+    }
+}
+
+fn adopted_key() -> Key {
+    Key::new(Collection::Settings, Partition::new(["herald"]), "bot")
+}
+
+fn read_people(page: Page) -> Result<(Vec<Person>, Option<Continuation>), Error> {
+    let people = page.documents.iter().map(Document::read).collect::<Result<_, _>>()?;
+    Ok((people, page.next))
+}

@@ -1,0 +1,7 @@
+//! Wire shapes of the Bot Framework, as far as Herald reads them.
+
+mod activity;
+mod service_url;
+
+pub use activity::{Account, Activity, BadActivity, Conversation, MAX_ID, parse};
+pub use service_url::{AllowedHosts, BadHost, Refusal, ServiceUrl};

@@ -1,0 +1,275 @@
+//! The store trait on SQLite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::engine::{Engine, failure};
+use super::partition_key::{decode, encode, range};
+use crate::clock::Timestamp;
+use crate::store::{Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, Write};
+
+/// Documents in the embedded database.
+#[derive(Debug, Clone)]
+pub struct EmbeddedStore {
+    engine: Arc<Engine>,
+}
+
+impl EmbeddedStore {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn get(&self, key: &Key) -> Result<Option<Document>, Error> {
+        let key = key.clone();
+        self.engine.read(move |connection| get(connection, &key)).await
+    }
+
+    async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Document>>, Error> {
+        self.engine.read(move |connection| keys.iter().map(|key| get(connection, key)).collect()).await
+    }
+
+    async fn write(&self, write: Write) -> Result<ETag, Error> {
+        self.engine.write(move |connection, engine| apply(connection, engine, &write)).await
+    }
+
+    async fn transact(&self, writes: Vec<Write>) -> Result<Vec<ETag>, Error> {
+        self.engine
+            .write(move |connection, engine| writes.iter().map(|write| apply(connection, engine, write)).collect())
+            .await
+    }
+
+    async fn page(&self, query: &Query, after: Option<&Continuation>, limit: usize) -> Result<Page, Error> {
+        let query = query.clone();
+        let after = after.map(Cursor::decode).transpose()?;
+        self.engine.read(move |connection| page(connection, &query, after, limit)).await
+    }
+
+    async fn count(&self, collection: Collection, partition: &Partition, tag: &'static str) -> Result<u64, Error> {
+        let pk = encode(partition);
+        let sql = "SELECT count(*) FROM docs WHERE collection = ?1 AND tag = ?2 AND pk = ?3";
+        self.engine
+            .read(move |connection| {
+                let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+                let count = statement.query_row(params![collection.name(), tag, pk], |row| row.get::<_, i64>(0));
+                Ok(u64::try_from(count.map_err(failure)?).unwrap_or_default())
+            })
+            .await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, Error> {
+        let sql = "DELETE FROM docs WHERE rowid IN (SELECT rowid FROM docs WHERE expires <= ?1 LIMIT ?2)";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.engine
+            .write(move |connection, _| connection.execute(sql, params![micros(now), limit]).map_err(failure))
+            .await
+    }
+
+    fn exclusive(&self) -> bool {
+        true
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.engine.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())).map_err(failure)).await
+    }
+}
+
+const COLUMNS: &str = "collection, pk, id, body, etag, due, rank";
+
+fn get(connection: &Connection, key: &Key) -> Result<Option<Document>, Error> {
+    let sql = "SELECT body, etag, due FROM docs WHERE collection = ?1 AND pk = ?2 AND id = ?3";
+    let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+    let found = statement.query_row(params![key.collection.name(), encode(&key.partition), key.id], |row| {
+        Ok(Document {
+            key: key.clone(),
+            body: row.get(0)?,
+            etag: ETag(row.get::<_, i64>(1)?.to_string()),
+            due: row.get::<_, Option<i64>>(2)?.and_then(instant),
+        })
+    });
+    found.optional().map_err(failure)
+}
+
+fn apply(connection: &Connection, engine: &Engine, write: &Write) -> Result<ETag, Error> {
+    match write {
+        Write::Create(key, draft) => create(connection, engine, key, draft),
+        Write::Replace(key, draft, etag) => replace(connection, engine, key, draft, etag),
+        Write::Delete(key, etag) => delete(connection, key, etag),
+    }
+}
+
+fn create(connection: &Connection, engine: &Engine, key: &Key, draft: &Draft) -> Result<ETag, Error> {
+    let etag = engine.next_etag();
+    let sql =
+        "INSERT INTO docs(collection, pk, id, body, etag, tag, due, rank, expires) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)";
+    let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+    let values = params![
+        key.collection.name(),
+        encode(&key.partition),
+        key.id,
+        draft.body,
+        etag,
+        draft.tag,
+        draft.due.map(micros),
+        draft.rank.map(micros),
+        draft.expires.map(micros)
+    ];
+    statement.execute(values).map_err(failure)?;
+    Ok(ETag(etag.to_string()))
+}
+
+fn replace(connection: &Connection, engine: &Engine, key: &Key, draft: &Draft, old: &ETag) -> Result<ETag, Error> {
+    let etag = engine.next_etag();
+    let sql = "UPDATE docs SET body = ?5, etag = ?6, tag = ?7, due = ?8, rank = ?9, expires = ?10
+               WHERE collection = ?1 AND pk = ?2 AND id = ?3 AND etag = ?4";
+    let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+    let values = params![
+        key.collection.name(),
+        encode(&key.partition),
+        key.id,
+        version(old)?,
+        draft.body,
+        etag,
+        draft.tag,
+        draft.due.map(micros),
+        draft.rank.map(micros),
+        draft.expires.map(micros)
+    ];
+    changed(statement.execute(values))?;
+    Ok(ETag(etag.to_string()))
+}
+
+fn delete(connection: &Connection, key: &Key, old: &ETag) -> Result<ETag, Error> {
+    let sql = "DELETE FROM docs WHERE collection = ?1 AND pk = ?2 AND id = ?3 AND etag = ?4";
+    let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+    changed(statement.execute(params![key.collection.name(), encode(&key.partition), key.id, version(old)?]))?;
+    Ok(old.clone())
+}
+
+fn changed(rows: rusqlite::Result<usize>) -> Result<(), Error> {
+    match rows.map_err(failure)? {
+        0 => Err(Error::Conflict),
+        _ => Ok(()),
+    }
+}
+
+/// A version that is no number of ours can match no document.
+fn version(etag: &ETag) -> Result<i64, Error> {
+    etag.0.parse().map_err(|_| Error::Conflict)
+}
+
+/// Where a page ended: the sort value of its order, and the key.
+#[derive(Debug)]
+struct Cursor {
+    sort: i64,
+    pk: String,
+    id: String,
+}
+
+impl Cursor {
+    fn encode(&self) -> Continuation {
+        let text = format!("{}\n{}\n{}", self.sort, self.pk, self.id);
+        Continuation(URL_SAFE_NO_PAD.encode(text))
+    }
+
+    fn decode(continuation: &Continuation) -> Result<Self, Error> {
+        let bytes = URL_SAFE_NO_PAD.decode(&continuation.0).map_err(|_| Error::BadContinuation)?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::BadContinuation)?;
+        let mut parts = text.splitn(3, '\n');
+        let mut part = || parts.next().ok_or(Error::BadContinuation);
+        let sort = part()?.parse().map_err(|_| Error::BadContinuation)?;
+        Ok(Self { sort, pk: part()?.to_owned(), id: part()?.to_owned() })
+    }
+}
+
+/// A query as SQL: the condition and order, its parameters, and which column the cursor's sort value comes from.
+struct Plan {
+    condition: String,
+    order: &'static str,
+    parameters: Vec<Value>,
+    sort: &'static str,
+}
+
+fn plan(query: &Query, after: Option<Cursor>) -> Plan {
+    let mut parameters = Vec::new();
+    let mut bind = |value: Value| {
+        parameters.push(value);
+        format!("?{}", parameters.len())
+    };
+    let (mut condition, order, sort, onward) = match query {
+        Query::Under { collection, partition, tag } => {
+            let (from, to) = range(partition);
+            let mut condition = format!("collection = {}", bind(text(collection.name())));
+            condition += &format!(" AND pk >= {} AND pk < {}", bind(from.into()), bind(to.into()));
+            if let Some(tag) = tag {
+                condition += &format!(" AND tag = {}", bind(text(tag)));
+            }
+            (condition, "pk, id", "0", "(pk, id) > (?pk, ?id)")
+        }
+        Query::Newest { collection, partition } => {
+            let (from, to) = range(partition);
+            let mut condition = format!("collection = {} AND rank IS NOT NULL", bind(text(collection.name())));
+            condition += &format!(" AND pk >= {} AND pk < {}", bind(from.into()), bind(to.into()));
+            (condition, "rank DESC, pk, id", "rank", "(rank < ?sort OR (rank = ?sort AND (pk, id) > (?pk, ?id)))")
+        }
+        Query::Due { collection, at } => {
+            let mut condition = format!("collection = {} AND due IS NOT NULL", bind(text(collection.name())));
+            condition += &format!(" AND due <= {}", bind(micros(*at).into()));
+            (condition, "due, pk, id", "due", "(due, pk, id) > (?sort, ?pk, ?id)")
+        }
+    };
+    if let Some(cursor) = after {
+        let onward = onward
+            .replace("?sort", &bind(cursor.sort.into()))
+            .replace("?pk", &bind(cursor.pk.into()))
+            .replace("?id", &bind(cursor.id.into()));
+        condition += &format!(" AND {onward}");
+    }
+    Plan { condition, order, parameters, sort }
+}
+
+fn page(connection: &Connection, query: &Query, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
+    let collection = match query {
+        Query::Under { collection, .. } | Query::Newest { collection, .. } | Query::Due { collection, .. } => {
+            *collection
+        }
+    };
+    let Plan { condition, order, parameters, sort } = plan(query, after);
+    let sql = format!("SELECT {COLUMNS}, {sort} FROM docs WHERE {condition} ORDER BY {order} LIMIT {}", limit + 1);
+    let mut statement = connection.prepare_cached(&sql).map_err(failure)?;
+    let rows = statement.query_map(params_from_iter(parameters), |row| read(row, collection)).map_err(failure)?;
+    let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failure)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = if more { rows.last().map(|(_, cursor)| cursor.encode()) } else { None };
+    Ok(Page { documents: rows.into_iter().map(|(document, _)| document).collect(), next })
+}
+
+fn read(row: &Row<'_>, collection: Collection) -> rusqlite::Result<(Document, Cursor)> {
+    let pk: String = row.get(1)?;
+    let id: String = row.get(2)?;
+    let key = Key::new(collection, decode(&pk), id.clone());
+    let etag = ETag(row.get::<_, i64>(4)?.to_string());
+    let due = row.get::<_, Option<i64>>(5)?.and_then(instant);
+    let cursor = Cursor { sort: row.get(7)?, pk, id };
+    Ok((Document { key, body: row.get(3)?, etag, due }, cursor))
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn micros(instant: Timestamp) -> i64 {
+    instant.timestamp_micros()
+}
+
+fn instant(micros: i64) -> Option<Timestamp> {
+    Timestamp::from_timestamp_micros(micros)
+}

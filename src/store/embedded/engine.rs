@@ -1,0 +1,225 @@
+//! The database connections: one writer that commits whatever has gathered as a group, and a pool of readers.
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::{DATABASE, OpenError, schema};
+use crate::store::Error;
+
+/// A change that waits for the next group.
+trait Job: Send {
+    fn run(&mut self, connection: &Connection, engine: &Engine);
+    fn finish(self: Box<Self>, committed: &Result<(), Error>);
+}
+
+struct Work<F, T> {
+    change: Option<F>,
+    result: Option<Result<T, Error>>,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<F, T> Job for Work<F, T>
+where
+    F: FnOnce(&Connection, &Engine) -> Result<T, Error> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &Connection, engine: &Engine) {
+        if let Some(change) = self.change.take() {
+            self.result = Some(in_savepoint(connection, |connection| change(connection, engine)));
+        }
+    }
+
+    fn finish(self: Box<Self>, committed: &Result<(), Error>) {
+        let answer = match (committed, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(Error::Unavailable("the change was not run".into())),
+            (Err(error), _) => Err(error.clone()),
+        };
+        // Nobody waits any more when the caller gave up; the change stands all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// Runs one change so that its failure undoes nothing but itself.
+fn in_savepoint<T>(connection: &Connection, change: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    connection.execute_batch("SAVEPOINT change").map_err(failure)?;
+    let result = change(connection);
+    let end = if result.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
+    connection.execute_batch(end).map_err(failure)?;
+    result
+}
+
+/// An open database.
+pub(super) struct Engine {
+    /// None once closed.
+    writer: Mutex<Option<Connection>>,
+    waiting: Mutex<Vec<Box<dyn Job>>>,
+    scheduled: AtomicBool,
+    readers: Mutex<Vec<Connection>>,
+    next_etag: AtomicI64,
+    file: std::path::PathBuf,
+    /// Held until the engine is closed; the system lets go of it however the process ends.
+    lock: File,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Engine").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
+        let lock = lock(directory)?;
+        let file = directory.join(DATABASE);
+        let refuse = |reason: String| OpenError::Database { file: file.clone(), reason };
+        let writer = Connection::open(&file).map_err(|error| refuse(error.to_string()))?;
+        schema::prepare_writer(&writer).map_err(|error| refuse(error.to_string()))?;
+        schema::lay_out(&writer).map_err(refuse)?;
+        let newest = newest_etag(&writer).map_err(|error| refuse(error.to_string()))?;
+        // Whoever claimed a message before is gone: the lock proves it.
+        let freed = writer.execute("UPDATE queue SET claimed = 0 WHERE claimed = 1", []);
+        freed.map_err(|error| refuse(error.to_string()))?;
+        Ok(Self {
+            writer: Mutex::new(Some(writer)),
+            waiting: Mutex::default(),
+            scheduled: AtomicBool::new(false),
+            readers: Mutex::default(),
+            next_etag: AtomicI64::new(newest + 1),
+            file,
+            lock,
+        })
+    }
+
+    /// A version number that was never given before.
+    pub(super) fn next_etag(&self) -> i64 {
+        self.next_etag.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes a change durable, together with others that wait at the time.
+    pub(super) async fn write<F, T>(self: &Arc<Self>, change: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection, &Engine) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        hold(&self.waiting).push(Box::new(Work { change: Some(change), result: None, reply }));
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            let engine = Arc::clone(self);
+            tokio::task::spawn_blocking(move || engine.commit_what_waits());
+        }
+        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("the writer has stopped".into())))
+    }
+
+    fn commit_what_waits(&self) {
+        let writer = hold(&self.writer);
+        loop {
+            // Whoever adds after this line schedules again; whoever added before is in the group.
+            self.scheduled.store(false, Ordering::Release);
+            let mut group = std::mem::take(&mut *hold(&self.waiting));
+            if group.is_empty() {
+                return;
+            }
+            let committed = match writer.as_ref() {
+                Some(connection) => self.commit(connection, &mut group),
+                None => Err(closed()),
+            };
+            for job in group {
+                job.finish(&committed);
+            }
+        }
+    }
+
+    fn commit(&self, connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(failure)?;
+        for job in group {
+            job.run(connection, self);
+        }
+        connection.execute_batch("COMMIT").map_err(|error| {
+            // A commit that failed leaves the transaction open; nothing of it may reach the next group.
+            let _ = connection.execute_batch("ROLLBACK");
+            failure(error)
+        })
+    }
+
+    /// Ends: what is being written is finished, what comes later is refused, and the directory is free for others.
+    pub(super) fn close(&self) {
+        let writer = hold(&self.writer).take();
+        hold(&self.readers).clear();
+        drop(writer);
+        // Nobody else can hold it; and when the system refuses, the end of the process does it.
+        let _ = self.lock.unlock();
+    }
+
+    /// Reads beside the writer.
+    pub(super) async fn read<F, T>(self: &Arc<Self>, look: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let engine = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || {
+            let pooled = hold(&engine.readers).pop();
+            let reader = pooled.map_or_else(|| engine.reader(), Ok)?;
+            let found = look(&reader);
+            hold(&engine.readers).push(reader);
+            found
+        });
+        reading.await.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
+    }
+
+    fn reader(&self) -> Result<Connection, Error> {
+        if hold(&self.writer).is_none() {
+            return Err(closed());
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(&self.file, flags).map_err(failure)?;
+        schema::prepare_reader(&reader).map_err(failure)?;
+        Ok(reader)
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let refuse = |source| OpenError::Directory { directory: directory.to_path_buf(), source };
+    std::fs::create_dir_all(directory).map_err(refuse)?;
+    let lock = File::create(directory.join("herald.lock")).map_err(refuse)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_path_buf())),
+        Err(TryLockError::Error(source)) => Err(refuse(source)),
+    }
+}
+
+/// The highest version ever given: the number is kept beside the documents, since the newest of these may be deleted.
+fn newest_etag(connection: &Connection) -> rusqlite::Result<i64> {
+    let documents: i64 = connection.query_row("SELECT coalesce(max(etag), 0) FROM docs", [], |row| row.get(0))?;
+    let runs: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    // Each run takes a range of its own, so that a version given to a deleted document never comes back.
+    connection.pragma_update(None, "application_id", (runs + 1) % i64::from(i32::MAX))?;
+    Ok(documents.max((runs + 1) << 40))
+}
+
+/// What an error of the engine means to a caller.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(super) fn failure(error: rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase};
+    match error.sqlite_error_code() {
+        Some(ConstraintViolation) => Error::Conflict,
+        Some(DatabaseCorrupt | NotADatabase) => Error::Corrupt(error.to_string()),
+        _ => Error::Unavailable(error.to_string()),
+    }
+}

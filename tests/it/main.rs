@@ -1,0 +1,23 @@
+//! All integration tests in one binary: they need nothing but this machine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    clippy::needless_pass_by_value
+)]
+
+mod architecture;
+mod channels;
+mod cli;
+mod delivery;
+mod host;
+mod house;
+mod lifecycle;
+mod messages;
+mod notifications;
+mod store_contract;
+mod stored_shapes;
+mod support;
