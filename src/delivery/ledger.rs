@@ -3,21 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BATCH_STALLS, Batch, Plan};
+use super::batches::batch_key;
+use super::{Batch, Plan};
 use crate::clock::Timestamp;
 use crate::notifications::{Control, Counts, Posted, Request, Stage};
 use crate::store::{
     Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write,
 };
 
-/// The words by which batches and plans are found and counted.
-const PLAN: &str = "plan";
-const OUT: &str = "out";
-const WAITING: &str = "waiting";
-const DONE: &str = "done";
-
-/// How often a batch is written together with its plan while other batches change the plan.
-const TRIES: usize = 64;
+/// The word by which plans are found.
+pub(super) const PLAN: &str = "plan";
 /// How many of a notification's plans are read at once.
 const PAGE: usize = 500;
 
@@ -44,6 +39,10 @@ impl Ledger {
         Self { store, keep }
     }
 
+    pub(super) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
     /// See [`Store::exclusive`].
     #[must_use]
     pub fn exclusive(&self) -> bool {
@@ -51,7 +50,7 @@ impl Ledger {
     }
 
     /// Deliveries end within a day or so of their last change, so that the time can run from each.
-    fn fades(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn fades(&self, now: Timestamp) -> Timestamp {
         now + self.keep + Duration::from_secs(2 * 24 * 3600)
     }
 
@@ -211,119 +210,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// A batch.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn batch(&self, id: &str, tenant: &str, batch: &str) -> Result<Option<Held<Batch>>, Error> {
-        self.read(&Key::new(Collection::Deliveries, Partition::new([id, tenant]), batch)).await
-    }
-
-    /// Writes a batch; its plan is told nothing.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when somebody else changed it: then it is theirs.
-    pub async fn save_batch(&self, held: &mut Held<Batch>, now: Timestamp) -> Result<(), Error> {
-        let write = Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone());
-        held.etag = self.store.write(write).await?;
-        Ok(())
-    }
-
-    /// Writes a batch and adds to its plan what the plan does not know: both, or neither. Answers the plan.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when somebody else changed the batch.
-    pub async fn report_batch(&self, held: &mut Held<Batch>, now: Timestamp) -> Result<Plan, Error> {
-        let counts = held.value.counts();
-        let earlier = std::mem::replace(&mut held.value.reported, counts.clone());
-        let reported = self.report(held, &counts.minus(&earlier), now).await;
-        if reported.is_err() {
-            held.value.reported = earlier;
-        }
-        reported
-    }
-
-    async fn report(&self, held: &mut Held<Batch>, news: &Counts, now: Timestamp) -> Result<Plan, Error> {
-        let id = held.value.notification.clone();
-        for _ in 0..TRIES {
-            let plan = self.plan(&id, &held.value.tenant).await?;
-            let mut plan = plan.ok_or_else(|| Error::Corrupt(format!("notification {id} has lost a plan")))?;
-            plan.value.counts = plan.value.counts.plus(news);
-            match self.write_both(held, &plan, now).await {
-                Ok(()) => return Ok(plan.value),
-                // The plan moves with every batch of the tenant; only a change of our batch ends this.
-                Err(Error::Conflict) => self.still_ours(held).await?,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Conflict)
-    }
-
-    async fn write_both(&self, held: &mut Held<Batch>, plan: &Held<Plan>, now: Timestamp) -> Result<(), Error> {
-        let plan_draft = Draft::of(&plan.value)?.tagged(PLAN).expiring(Some(self.fades(now)));
-        let id = &held.value.notification;
-        let writes = vec![
-            Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone()),
-            Write::Replace(plan_key(id, &plan.value.tenant), plan_draft, plan.etag.clone()),
-        ];
-        let etags = self.store.transact(writes).await?;
-        held.etag = etags.into_iter().next().ok_or(Error::Conflict)?;
-        Ok(())
-    }
-
-    async fn still_ours(&self, held: &Held<Batch>) -> Result<(), Error> {
-        let stored = self.store.get(&batch_key(&held.value)).await?.ok_or(Error::Conflict)?;
-        if stored.etag == held.etag { Ok(()) } else { Err(Error::Conflict) }
-    }
-
-    /// How many batches of a tenant are put out and neither finished nor waiting.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn outstanding(&self, id: &str, tenant: &str) -> Result<u64, Error> {
-        self.store.count(Collection::Deliveries, &Partition::new([id, tenant]), OUT).await
-    }
-
-    /// Batches of a tenant that wait for their time, `limit` at most.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn waiting(&self, id: &str, tenant: &str, limit: usize) -> Result<Vec<Held<Batch>>, Error> {
-        let partition = Partition::new([id, tenant]);
-        let query = Query::Under { collection: Collection::Deliveries, partition, tag: Some(WAITING) };
-        held(self.store.page(&query, None, limit).await?)
-    }
-
-    /// Batches of a notification that are not finished, `limit` of each kind at most.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn unfinished(&self, id: &str, limit: usize) -> Result<Vec<Held<Batch>>, Error> {
-        let mut batches = Vec::new();
-        for tag in [WAITING, OUT] {
-            let partition = Partition::new([id]);
-            let query = Query::Under { collection: Collection::Deliveries, partition, tag: Some(tag) };
-            batches.extend(held(self.store.page(&query, None, limit).await?)?);
-        }
-        Ok(batches)
-    }
-
-    /// A page of a notification's batches, planned last first.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn batches(
-        &self,
-        id: &str,
-        after: Option<&Continuation>,
-        limit: usize,
-    ) -> Result<(Vec<Batch>, Option<Continuation>), Error> {
-        let query = Query::Newest { collection: Collection::Deliveries, partition: Partition::new([id]) };
-        let page = self.store.page(&query, after, limit).await?;
-        let batches = page.documents.iter().map(Document::read).collect::<Result<_, _>>()?;
-        Ok((batches, page.next))
-    }
-
     /// Audience and counts of a notification, whether all of it is planned, and whether there is a batch.
     ///
     /// # Errors
@@ -376,34 +262,18 @@ impl Ledger {
         self.store.purge(now, limit).await
     }
 
-    fn draft(&self, batch: &Batch, now: Timestamp) -> Result<Draft, Error> {
-        let (tag, due) = if batch.is_finished() {
-            (DONE, None)
-        } else if let Some(not_before) = batch.not_before {
-            (WAITING, Some(not_before))
-        } else {
-            (OUT, Some(batch.lease.as_ref().map_or(now + BATCH_STALLS, |lease| lease.until)))
-        };
-        Ok(Draft::of(batch)?.tagged(tag).due(due).ranked(batch.created_at).expiring(Some(self.fades(now))))
-    }
-
-    async fn read<T: serde::de::DeserializeOwned>(&self, key: &Key) -> Result<Option<Held<T>>, Error> {
+    pub(super) async fn read<T: serde::de::DeserializeOwned>(&self, key: &Key) -> Result<Option<Held<T>>, Error> {
         let Some(document) = self.store.get(key).await? else { return Ok(None) };
         Ok(Some(Held { value: document.read()?, etag: document.etag }))
     }
 }
 
-fn held<T: serde::de::DeserializeOwned>(page: Page) -> Result<Vec<Held<T>>, Error> {
+pub(super) fn held<T: serde::de::DeserializeOwned>(page: Page) -> Result<Vec<Held<T>>, Error> {
     page.documents.into_iter().map(|document| Ok(Held { value: document.read()?, etag: document.etag })).collect()
 }
 
-fn plan_key(id: &str, tenant: &str) -> Key {
+pub(super) fn plan_key(id: &str, tenant: &str) -> Key {
     Key::new(Collection::Deliveries, Partition::new([id, tenant]), "plan")
-}
-
-fn batch_key(batch: &Batch) -> Key {
-    let partition = Partition::new([batch.notification.as_str(), batch.tenant.as_str()]);
-    Key::new(Collection::Deliveries, partition, batch.id())
 }
 
 fn roster_key(id: &str, number: u32) -> Key {

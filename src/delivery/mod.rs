@@ -1,8 +1,9 @@
 //! From a notification to each recipient's outcome: plans, batches with a ledger, leases, windows, and who retries.
 //!
-//! `batch`, `settle`, `retry` and `plan` decide and are pure; `ledger` keeps, `planner`, `courier` and `sweeper` act.
+//! `batch`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep, `planner`, `courier` and `sweeper` act.
 
 mod batch;
+mod batches;
 mod courier;
 mod ledger;
 mod plan;

@@ -41,7 +41,6 @@ struct UserView<'a> {
     reachable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    muted: bool,
     channels: Vec<ChannelView<'a>>,
 }
 
@@ -67,7 +66,6 @@ fn view<'a>(app: &App, person: &'a Person) -> UserView<'a> {
         user_id: person.user_id.as_deref(),
         reachable: verdict.is_ok(),
         reason: verdict.err().map(crate::people::Skip::name),
-        muted: person.is_muted(),
         channels: channels.collect(),
     }
 }

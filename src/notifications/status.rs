@@ -22,10 +22,6 @@ pub struct StatusView {
     pub counts: CountsView,
     /// When it was posted.
     pub created_at: Timestamp,
-    /// Not before; absent: at once.
-    pub send_at: Option<Timestamp>,
-    /// Not after.
-    pub expires_at: Option<Timestamp>,
     /// When planning began.
     pub started_at: Option<Timestamp>,
     /// When the last recipient had an outcome.
@@ -81,8 +77,6 @@ pub fn status(control: &Control, audience: u64, counts: &Counts, planned: bool, 
             uncertain: counts.uncertain,
         },
         created_at: control.created_at,
-        send_at: control.send_at,
-        expires_at: control.expires_at,
         started_at: control.started_at,
         completed_at: control.completed_at,
         warnings: control.warnings.clone(),

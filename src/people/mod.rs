@@ -1,10 +1,11 @@
 //! Who talks to the bot, and where: persons, their references per channel, and what an activity changes of them.
 //!
-//! `person`, `reference`, `lifecycle` and `reach` decide and are pure; `registry` and `record` act on the store.
+//! `person`, `reference`, `lifecycle` and `reach` decide and are pure; `registry`, `merge` and `record` act on the store.
 
 mod aliases;
 mod conversation;
 mod lifecycle;
+mod merge;
 mod person;
 mod reach;
 mod record;

@@ -196,6 +196,23 @@ async fn no_change_is_lost(store: Arc<dyn Store>) {
     assert_eq!(found.body, r#"{"number":20}"#);
 }
 
+/// A lease is a conditional replacement: of those who saw it free, one has it, and whoever lost it writes no more.
+async fn one_has_the_lease(store: Arc<dyn Store>) {
+    create(store.as_ref(), &["lease"], "x", 0).await;
+    let free = store.get(&key(&["lease"], "x")).await.unwrap().unwrap().etag;
+    let takers = (1..=20).map(|owner| {
+        let (store, free) = (Arc::clone(&store), free.clone());
+        tokio::spawn(async move { store.write(Write::Replace(key(&["lease"], "x"), draft(owner), free)).await })
+    });
+    let taken: Vec<_> =
+        futures_util::future::join_all(takers).await.into_iter().filter_map(|taker| taker.unwrap().ok()).collect();
+    let [etag] = taken.as_slice() else { panic!("{} have the lease", taken.len()) };
+    let renewed = store.write(Write::Replace(key(&["lease"], "x"), draft(21), etag.clone())).await.unwrap();
+    let late = store.write(Write::Replace(key(&["lease"], "x"), draft(22), etag.clone())).await;
+    assert_eq!(late, Err(Error::Conflict), "renewed under another version");
+    assert_eq!(store.get(&key(&["lease"], "x")).await.unwrap().unwrap().etag, renewed);
+}
+
 async fn keeps_odd_ids_apart(store: &dyn Store) {
     let odd = ["19:x@thread.v2;messageid=1", "a/b\\c?d#e", "%1F", "\u{1f}", "é\u{10FFFF}", " ", "%"];
     for (number, id) in odd.iter().enumerate() {
@@ -239,6 +256,12 @@ macro_rules! store_contract {
             async fn one_of_many_wins() {
                 let (store, _guard) = $make;
                 super::one_of_many_wins(store).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn one_has_the_lease() {
+                let (store, _guard) = $make;
+                super::one_has_the_lease(store).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! `herald demo`: the main job in one command, against a simulated Teams that counts for itself.
 
+mod killed;
 mod people;
 mod progress;
 mod promises;

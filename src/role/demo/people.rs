@@ -83,6 +83,12 @@ impl SimulatedPerson {
         (0..count).map(person).collect()
     }
 
+    /// One person of a kind, in the first tenant.
+    #[must_use]
+    pub fn one(number: usize, kind: Kind) -> Self {
+        Self { number, tenant: 0, kind }
+    }
+
     /// The Entra object id.
     #[must_use]
     pub fn object_id(&self) -> String {

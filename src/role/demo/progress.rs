@@ -15,7 +15,7 @@ impl Progress {
     /// Begins a step of `total` parts.
     pub(super) fn begin(what: &'static str, total: usize) -> Self {
         if !stderr().is_terminal() {
-            eprintln!("{what}: {total}");
+            eprintln!("{what} …");
             return Self { bar: None, what };
         }
         let bar = ProgressBar::new(u64::try_from(total).unwrap_or_default());
@@ -26,9 +26,10 @@ impl Progress {
         Self { bar: Some(bar), what }
     }
 
-    /// So much is done.
-    pub(super) fn at(&self, done: u64) {
+    /// So much is done, of what is known by now.
+    pub(super) fn at(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
+            bar.set_length(total);
             bar.set_position(done);
         }
     }

@@ -19,6 +19,8 @@ pub struct Evidence {
     pub foreign_host: u16,
     /// How many conversations have the text of a product that is not ours.
     pub foreign_product: usize,
+    /// What went wrong when a Herald was killed in the middle and started again.
+    pub killed: Option<String>,
 }
 
 /// One promise, and whether it held.
@@ -40,8 +42,12 @@ pub fn judge(people: &[SimulatedPerson], evidence: &Evidence) -> Vec<Promise> {
         promise(1, "only Teams chats were notified, each at most once", only_chats(people, evidence)),
         promise(2, "each channel keeps its own reference", own_references(people, evidence)),
         promise(3, "who cannot be reached is skipped with the reason", skips(people, evidence)),
-        promise(4, "everybody has one outcome, and the counts add up", adds_up(people, evidence)),
-        promise(5, "whoever could be reached was", reached(people, evidence)),
+        promise(
+            4,
+            "everybody has one outcome, and the counts add up",
+            adds_up(people, evidence).or_else(|| reached(people, evidence)),
+        ),
+        promise(5, "killed in the middle and started again, nobody is lost", evidence.killed.clone()),
         promise(6, "an activity that points to another host is refused", foreign_host(evidence)),
         promise(7, "another product's conversation is never notified", foreign_product(evidence)),
     ]
@@ -153,6 +159,7 @@ mod tests {
             users: people.iter().map(user).collect(),
             foreign_host: 403,
             foreign_product: 0,
+            killed: None,
         }
     }
 
@@ -190,7 +197,7 @@ mod tests {
             change(&|evidence| {
                 evidence.delivered.remove(&chat);
             }),
-            [4, 5]
+            [4]
         );
         let object_id = of(Kind::CopilotOnly).object_id();
         assert_eq!(
@@ -201,6 +208,7 @@ mod tests {
         );
         assert_eq!(change(&|evidence| evidence.status["counts"]["skipped"]["muted"] = json!(3)), [3, 4]);
         assert_eq!(change(&|evidence| evidence.status["state"] = json!("sending")), [4]);
+        assert_eq!(change(&|evidence| evidence.killed = Some("somebody got it twice".into())), [5]);
         assert_eq!(change(&|evidence| evidence.foreign_host = 200), [6]);
         assert_eq!(change(&|evidence| evidence.foreign_product = 1), [7]);
     }

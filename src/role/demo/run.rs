@@ -11,6 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::killed::nobody_is_lost;
 use super::people::{Kind, MATCHER, SimulatedPerson};
 use super::progress::Progress;
 use super::promises::{Evidence, Promise, judge};
@@ -45,9 +46,9 @@ pub async fn run(users: usize, log: &str) -> Result<ExitCode, Failure> {
     let herald = start(folder.path()).await?;
     let client = Client::new(Access { url: format!("http://{}", herald.address), key: None })?;
     let people = SimulatedPerson::crowd(users);
-    let evidence = act(&client, &teams, &people).await;
+    let (evidence, killed) = tokio::join!(act(&client, &teams, &people), nobody_is_lost());
     herald.stop().await;
-    let evidence = evidence?;
+    let evidence = Evidence { killed: killed?, ..evidence? };
     println!("{}", table(&people, &evidence, &teams));
     let promises = judge(&people, &evidence);
     println!("{}\n", verdicts(&promises));
@@ -83,7 +84,7 @@ async fn act(client: &Client, teams: &Teams, people: &[SimulatedPerson]) -> Resu
     notify(client, "build-12", TEXT, &json!({"all": true}), "asking once more").await?;
     let delivered = teams.delivered(TEXT);
     let foreign_product = delivered.get(&foreign_chat).copied().unwrap_or_default();
-    Ok(Evidence { delivered, status, users: users(client).await?, foreign_host, foreign_product })
+    Ok(Evidence { delivered, status, users: users(client).await?, foreign_host, foreign_product, killed: None })
 }
 
 async fn talk(client: &Client, people: &[SimulatedPerson], service_url: &str) -> Result<(), Failure> {
@@ -130,7 +131,7 @@ async fn notify(client: &Client, id: &str, text: &str, audience: &Value, what: &
         tokio::time::sleep(LOOK).await;
         status = client.get(&format!("/api/notifications/{id}"), &[]).await?;
         let count = |name: &str| status["counts"][name].as_u64().unwrap_or_default();
-        progress.at(count("audience") - count("pending"));
+        progress.at(count("audience") - count("pending"), count("audience"));
     }
     progress.end();
     Ok(status)

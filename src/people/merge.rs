@@ -1,0 +1,126 @@
+//! Who is who: ids resolved to persons, and two persons merged when they prove to be one.
+
+use tracing::info;
+
+use super::aliases::Alias;
+use super::registry::{Registry, TRIES};
+use super::{Identity, Person};
+use crate::clock::Timestamp;
+use crate::store::{Draft, Error, Write};
+
+impl Registry {
+    /// The key of the person whom these ids name in a tenant; the ids are known from then on. Two persons who prove
+    /// to be one are merged: the younger into the older.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn resolve(
+        &self,
+        bot: &str,
+        tenant: &str,
+        identity: &Identity,
+        received: Timestamp,
+    ) -> Result<Option<String>, Error> {
+        let aliases = identity.aliases();
+        let Some(first) = aliases.first() else { return Ok(None) };
+        let keys = aliases.iter().map(|alias| Alias::key(bot, alias, tenant)).collect();
+        let found = self.store().get_many(keys).await?;
+        let mut named = Vec::new();
+        for document in found.iter().flatten() {
+            named.push(document.read::<Alias>()?.person);
+        }
+        let known = named.first().cloned().unwrap_or_else(|| first.clone());
+        let mut persons = named;
+        for (alias, document) in aliases.iter().zip(&found) {
+            if document.is_none() {
+                persons.push(self.claim(bot, tenant, alias, &known).await?);
+            }
+        }
+        persons.sort();
+        persons.dedup();
+        match persons.as_slice() {
+            [] => Ok(Some(known)),
+            [one] => Ok(Some(self.survivor(bot, tenant, one).await?)),
+            several => self.merge(bot, tenant, several, &aliases, received).await.map(Some),
+        }
+    }
+
+    /// Makes an id name a person unless it names one already; answers whom it names.
+    async fn claim(&self, bot: &str, tenant: &str, alias: &str, person: &str) -> Result<String, Error> {
+        let key = Alias::key(bot, alias, tenant);
+        let create = Write::Create(key.clone(), Draft::of(&Alias::of(tenant, person))?);
+        match self.store().write(create).await {
+            Ok(_) => Ok(person.to_owned()),
+            Err(Error::Conflict) => {
+                let document = self.store().get(&key).await?.ok_or(Error::Conflict)?;
+                Ok(document.read::<Alias>()?.person)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whoever a person was merged into, or the person.
+    pub(super) async fn survivor(&self, bot: &str, tenant: &str, person: &str) -> Result<String, Error> {
+        let mut current = person.to_owned();
+        for _ in 0..TRIES {
+            match self.person(bot, tenant, &current).await?.and_then(|person| person.merged_into) {
+                Some(older) => current = older,
+                None => return Ok(current),
+            }
+        }
+        Err(Error::Corrupt(format!("person {person} is merged in a circle")))
+    }
+
+    /// The older person takes over first and the younger steps back after: killed in between, nobody is lost, and
+    /// the next activity that names both ids does it again.
+    async fn merge(
+        &self,
+        bot: &str,
+        tenant: &str,
+        persons: &[String],
+        aliases: &[String],
+        received: Timestamp,
+    ) -> Result<String, Error> {
+        let mut survivors = Vec::new();
+        for person in persons {
+            let survivor = self.survivor(bot, tenant, person).await?;
+            let age = self.person(bot, tenant, &survivor).await?.map_or(received, |person| person.first_seen);
+            survivors.push((age, survivor));
+        }
+        survivors.sort();
+        survivors.dedup();
+        let (_, older) = survivors.first().cloned().ok_or(Error::Conflict)?;
+        for (_, younger) in survivors.iter().skip(1) {
+            self.absorb(bot, tenant, &older, younger, received).await?;
+        }
+        for alias in aliases {
+            self.retarget(bot, tenant, alias, &older).await?;
+        }
+        Ok(older)
+    }
+
+    async fn absorb(&self, bot: &str, tenant: &str, older: &str, younger: &str, now: Timestamp) -> Result<(), Error> {
+        if let Some(absorbed) = self.person(bot, tenant, younger).await? {
+            self.change(bot, (tenant, older), now, |person| person.absorbing(&absorbed)).await?;
+        }
+        // Made even where there is none yet: an activity that is under way may be about to make it.
+        let step_back = |person: Person| Person { merged_into: Some(older.to_owned()), ..person };
+        self.change(bot, (tenant, younger), now, step_back).await?;
+        info!(tenant, older, younger, "merged two persons who proved to be one");
+        Ok(())
+    }
+
+    async fn retarget(&self, bot: &str, tenant: &str, alias: &str, person: &str) -> Result<(), Error> {
+        let key = Alias::key(bot, alias, tenant);
+        let Some(document) = self.store().get(&key).await? else { return Ok(()) };
+        if document.read::<Alias>()?.person == person {
+            return Ok(());
+        }
+        let draft = Draft::of(&Alias::of(tenant, person))?;
+        match self.store().write(Write::Replace(key, draft, document.etag)).await {
+            // Somebody else does the same.
+            Ok(_) | Err(Error::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
