@@ -8,7 +8,7 @@ use herald::cli::{
 };
 use herald::config::{Environment, Source};
 use herald::role::operator::{Access, Action, Client, Draft, Filter};
-use herald::role::{Failure, demo, host, operator, package, serve, settings};
+use herald::role::{Failure, demo, host, operator, package, serve, settings, terminal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,7 +46,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Config { action: ConfigAction::Describe } => settings::show(&environment),
         Command::Store { action: StoreAction::Init } => settings::init(&environment)?,
         Command::Package { out, bin, source, platform } => {
-            println!("{}", package::run(&package::Order { source, out, executable: bin, platform })?);
+            terminal::print(&package::run(&package::Order { source, out, executable: bin, platform })?);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -65,7 +65,11 @@ fn is_copilot(marker: &str) -> bool {
 fn markers(activity: &Activity) -> Vec<String> {
     let mut found = Vec::new();
     if let Some((_, sub_channel)) = activity.channel_id.split_once(':') {
-        found.push(name(sub_channel));
+        found.extend(named(sub_channel));
+    }
+    match activity.raw.get("channelData") {
+        None | Some(Value::Null | Value::Object(_)) => {}
+        Some(_) => found.push(UNREADABLE.to_owned()),
     }
     match activity.raw.get("entities") {
         None | Some(Value::Null) => {}
@@ -74,7 +78,7 @@ fn markers(activity: &Activity) -> Vec<String> {
     }
     match activity.raw.pointer("/channelData/productContext") {
         None | Some(Value::Null) => {}
-        Some(Value::String(product)) => found.push(name(product)),
+        Some(Value::String(product)) => found.extend(named(product)),
         Some(_) => found.push(UNREADABLE.to_owned()),
     }
     found.sort();
@@ -87,12 +91,12 @@ fn product(entity: &Value) -> Option<String> {
     if !kind.trim().eq_ignore_ascii_case("productinfo") {
         return None;
     }
-    Some(entity.get("id").and_then(Value::as_str).map_or_else(|| UNREADABLE.to_owned(), name))
+    let id = entity.get("id").and_then(Value::as_str).and_then(named);
+    Some(id.unwrap_or_else(|| UNREADABLE.to_owned()))
 }
 
-fn name(text: &str) -> String {
-    let name = text.trim().to_lowercase();
-    if name.is_empty() { UNREADABLE.to_owned() } else { name }
+fn named(text: &str) -> Option<String> {
+    Some(text.trim().to_lowercase()).filter(|name| !name.is_empty())
 }
 
 /// What an activity of the Teams channel without any product marker is.

@@ -14,8 +14,9 @@ use crate::clock::Clock;
 use crate::protocol::AllowedHosts;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// Teams answers within a second; a send that takes longer than this is doubtful.
-const ANSWER: Duration = Duration::from_secs(15);
+/// Teams answers within a second; a send that takes longer than this is doubtful. Shorter than
+/// what the end of a process may take.
+const ANSWER: Duration = Duration::from_secs(10);
 /// More of an error body than this is not read: a code stands at its beginning.
 const BODY: usize = 64 * 1024;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

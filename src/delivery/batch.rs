@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Cursor;
+use super::{ATTEMPTS, Attempt, Cursor};
 use crate::clock::Timestamp;
 use crate::notifications::{Counts, OnUncertain, Outcome};
-use crate::people::Skip;
+use crate::people::{Person, Skip};
 use crate::store::V1;
 
 /// Who works on a batch, and until when others keep off.
@@ -22,6 +22,11 @@ pub struct Lease {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// How far a recipient has come.
@@ -42,6 +47,9 @@ pub enum RecipientState {
         /// Why the last attempt failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// An earlier attempt may have gone out.
+        #[serde(default, skip_serializing_if = "is_false")]
+        doubtful: bool,
     },
     /// Marked before the send, so that a crash in between is seen.
     Sending {
@@ -50,6 +58,9 @@ pub enum RecipientState {
         attempts: u32,
         /// When it was first tried.
         since: Timestamp,
+        /// An earlier attempt may have gone out.
+        #[serde(default, skip_serializing_if = "is_false")]
+        doubtful: bool,
     },
     /// Teams took it.
     Sent {
@@ -84,7 +95,17 @@ impl RecipientState {
     /// Not tried yet.
     #[must_use]
     pub fn untried() -> Self {
-        Self::Pending { attempts: 0, since: None, after: None, reason: None }
+        Self::Pending { attempts: 0, since: None, after: None, reason: None, doubtful: false }
+    }
+
+    /// The attempt that is under way.
+    #[must_use]
+    pub fn attempt(&self) -> Option<Attempt> {
+        if let Self::Sending { attempts, since, doubtful } = *self {
+            Some(Attempt { attempts, since, doubtful })
+        } else {
+            None
+        }
     }
 
     /// How it ended, once it has.
@@ -107,14 +128,37 @@ pub struct Recipient {
     /// The person's key; absent for an id that nobody has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
-    /// For the report.
+    /// The account id, unless the key is it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// For the report.
+    /// The Entra object id, unless the key is it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aad_object_id: Option<String>,
     /// How far it has come.
     pub state: RecipientState,
+}
+
+impl Recipient {
+    /// A person as a recipient. Ids that the person's key says already are not stored again.
+    #[must_use]
+    pub fn of(person: Person, state: RecipientState) -> Self {
+        let Person { key, user_id, aad_object_id, .. } = person;
+        let user_id = user_id.filter(|id| key.strip_prefix("u:") != Some(id));
+        let aad_object_id = aad_object_id.filter(|id| key.strip_prefix("a:") != Some(id));
+        Self { person: Some(key), user_id, aad_object_id, state }
+    }
+
+    /// The account id.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref().or_else(|| self.person.as_deref()?.strip_prefix("u:"))
+    }
+
+    /// The Entra object id.
+    #[must_use]
+    pub fn aad_object_id(&self) -> Option<&str> {
+        self.aad_object_id.as_deref().or_else(|| self.person.as_deref()?.strip_prefix("a:"))
+    }
 }
 
 /// A batch as stored.
@@ -136,6 +180,9 @@ pub struct Batch {
     /// It waits until then, and is put out again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// It waits for the tenant's turn, not for recipients who are tried again later.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub held: bool,
     /// Who works on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
@@ -184,20 +231,22 @@ impl Batch {
     pub fn lease(&mut self, owner: &str, now: Timestamp, lasting: Duration) {
         self.lease = Some(Lease { owner: owner.to_owned(), until: now + lasting });
         self.not_before = None;
+        self.held = false;
     }
 
     /// What whoever held it before left in the middle of a send is doubtful.
     pub fn recover(&mut self, policy: OnUncertain, now: Timestamp) {
         for recipient in &mut self.recipients {
-            if let RecipientState::Sending { attempts, since } = recipient.state {
+            if let RecipientState::Sending { attempts, since, .. } = recipient.state {
                 recipient.state = match policy {
-                    OnUncertain::Report => RecipientState::Uncertain { at: now },
-                    OnUncertain::Resend => RecipientState::Pending {
+                    OnUncertain::Resend if attempts + 1 < ATTEMPTS => RecipientState::Pending {
                         attempts: attempts + 1,
                         since: Some(since),
                         after: None,
                         reason: Some("interrupted".to_owned()),
+                        doubtful: true,
                     },
+                    OnUncertain::Report | OnUncertain::Resend => RecipientState::Uncertain { at: now },
                 };
             }
         }
@@ -235,21 +284,25 @@ impl Batch {
     /// Marks a recipient before the send.
     pub fn mark_sending(&mut self, place: usize, now: Timestamp) {
         let state = &mut self.recipients[place].state;
-        if let RecipientState::Pending { attempts, since, .. } = state {
-            *state = RecipientState::Sending { attempts: *attempts, since: since.unwrap_or(now) };
+        if let RecipientState::Pending { attempts, since, doubtful, .. } = *state {
+            *state = RecipientState::Sending { attempts, since: since.unwrap_or(now), doubtful };
         }
     }
 
-    /// Skips a recipient.
+    /// Skips a recipient; one who may have it already is doubtful instead.
     pub fn skip(&mut self, place: usize, reason: Skip, now: Timestamp) {
-        self.recipients[place].state = RecipientState::Skipped { at: now, reason };
+        let state = &mut self.recipients[place].state;
+        let doubtful = matches!(state, RecipientState::Pending { doubtful: true, .. });
+        *state =
+            if doubtful { RecipientState::Uncertain { at: now } } else { RecipientState::Skipped { at: now, reason } };
     }
 
     /// Ends whoever is left: the notification is over. Whoever was tried before an expiry failed for that reason.
     pub fn end(&mut self, why: Skip, now: Timestamp) {
         for recipient in &mut self.recipients {
-            if let RecipientState::Pending { reason, .. } = &recipient.state {
+            if let RecipientState::Pending { reason, doubtful, .. } = &recipient.state {
                 recipient.state = match reason {
+                    _ if *doubtful => RecipientState::Uncertain { at: now },
                     Some(reason) if why == Skip::Expired => RecipientState::Failed { at: now, reason: reason.clone() },
                     _ => RecipientState::Skipped { at: now, reason: why },
                 };
@@ -276,6 +329,7 @@ mod tests {
             next: Cursor::Done,
             created_at: at(0),
             not_before: None,
+            held: false,
             lease: None,
             reported: Counts::default(),
             recipients: states.into_iter().map(recipient).collect(),
@@ -284,13 +338,22 @@ mod tests {
 
     #[test]
     fn what_was_being_sent_when_its_owner_died_follows_the_policy() {
-        let sending = RecipientState::Sending { attempts: 1, since: at(0) };
+        let sending = RecipientState::Sending { attempts: 1, since: at(0), doubtful: false };
         let mut reported = batch(vec![sending.clone()]);
         reported.recover(OnUncertain::Report, at(9));
         assert_eq!(reported.counts().uncertain, 1);
-        let mut resent = batch(vec![sending]);
+        let mut resent = batch(vec![sending.clone()]);
         resent.recover(OnUncertain::Resend, at(9));
         assert_eq!(resent.ready(at(9), 10), vec![0]);
+        // From now on they may have it: no end says that they were not sent it.
+        let mut muted = resent.clone();
+        muted.skip(0, Skip::Muted, at(9));
+        resent.end(Skip::Cancelled, at(9));
+        assert_eq!((muted.counts().uncertain, resent.counts().uncertain), (1, 1));
+        let last = RecipientState::Sending { attempts: 7, since: at(0), doubtful: true };
+        let mut tried = batch(vec![last]);
+        tried.recover(OnUncertain::Resend, at(9));
+        assert_eq!(tried.counts().uncertain, 1, "attempts end, also these");
     }
 
     #[test]
@@ -305,8 +368,13 @@ mod tests {
 
     #[test]
     fn an_end_gives_everybody_an_outcome() {
-        let tried =
-            RecipientState::Pending { attempts: 2, since: Some(at(0)), after: None, reason: Some("http503".into()) };
+        let tried = RecipientState::Pending {
+            attempts: 2,
+            since: Some(at(0)),
+            after: None,
+            reason: Some("http503".into()),
+            doubtful: false,
+        };
         let mut expired = batch(vec![RecipientState::untried(), tried.clone()]);
         expired.end(Skip::Expired, at(9));
         assert_eq!(expired.counts().skipped.get(&Skip::Expired), Some(&1));

@@ -1,18 +1,22 @@
 //! Batches in the ledger: each write is conditional, and a batch and its plan change together.
 
-use super::ledger::{Held, Ledger, PLAN, held, plan_key};
+use super::ledger::{Held, Ledger, PLAN, held, plan_key, readable};
 use super::{BATCH_STALLS, Batch, Plan};
 use crate::clock::Timestamp;
 use crate::notifications::Counts;
-use crate::store::{Collection, Continuation, Document, Draft, Error, Key, Partition, Query, Write};
+use crate::store::{Collection, Continuation, Document, Draft, ETag, Error, Key, Partition, Query, Write};
 
 /// The words by which batches are found and counted.
 const OUT: &str = "out";
 const WAITING: &str = "waiting";
+const HELD: &str = "held";
 const DONE: &str = "done";
 
 /// How often a batch is written together with its plan while other batches change the plan.
-const TRIES: usize = 64;
+const TRIES: u64 = 64;
+
+/// How many batches are read at once while looking for some.
+const PAGE: usize = 50;
 
 impl Ledger {
     /// A batch.
@@ -23,14 +27,46 @@ impl Ledger {
         self.read(&Key::new(Collection::Deliveries, Partition::new([id, tenant]), batch)).await
     }
 
+    /// A page of the batches that somebody has to look at, longest overdue first, and where to go on.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn due_batches(
+        &self,
+        at: Timestamp,
+        after: Option<&Continuation>,
+        limit: usize,
+    ) -> Result<(Vec<Held<Batch>>, Option<Continuation>), Error> {
+        let query = Query::Due { collection: Collection::Deliveries, at };
+        let page = self.store().page(&query, after, limit).await?;
+        Ok((readable(&page).collect(), page.next))
+    }
+
     /// Writes a batch; its plan is told nothing.
     ///
     /// # Errors
     /// [`Error::Conflict`] when somebody else changed it: then it is theirs.
     pub async fn save_batch(&self, held: &mut Held<Batch>, now: Timestamp) -> Result<(), Error> {
-        let write = Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone());
-        held.etag = self.store().write(write).await?;
+        let draft = self.draft(&held.value, now)?;
+        let write = |etag: &ETag| Write::Replace(batch_key(&held.value), draft.clone(), etag.clone());
+        let written = match self.store().write(write(&held.etag)).await {
+            // Our own last write may have been made without our learning of it: then nobody else has the batch.
+            Err(Error::Conflict) => match self.ours(&held.value).await? {
+                Some(etag) => self.store().write(write(&etag)).await,
+                None => Err(Error::Conflict),
+            },
+            other => other,
+        };
+        held.etag = written?;
         Ok(())
+    }
+
+    /// The version that is stored, when the last who wrote it was the owner of this lease.
+    async fn ours(&self, batch: &Batch) -> Result<Option<ETag>, Error> {
+        let Some(document) = self.store().get(&batch_key(batch)).await? else { return Ok(None) };
+        let stored: Batch = document.read()?;
+        let owner = |batch: &Batch| batch.lease.as_ref().map(|lease| lease.owner.clone());
+        Ok((owner(batch).is_some() && owner(&stored) == owner(batch)).then_some(document.etag))
     }
 
     /// Writes a batch and adds to its plan what the plan does not know: both, or neither. Answers the plan.
@@ -49,7 +85,9 @@ impl Ledger {
 
     async fn report(&self, held: &mut Held<Batch>, news: &Counts, now: Timestamp) -> Result<Plan, Error> {
         let id = held.value.notification.clone();
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
+            // The more others there are, the longer the pause between attempts.
+            tokio::time::sleep(std::time::Duration::from_millis(attempt)).await;
             let plan = self.plan(&id, &held.value.tenant).await?;
             let mut plan = plan.ok_or_else(|| Error::Corrupt(format!("notification {id} has lost a plan")))?;
             plan.value.counts = plan.value.counts.plus(news);
@@ -88,14 +126,41 @@ impl Ledger {
         self.store().count(Collection::Deliveries, &Partition::new([id, tenant]), OUT).await
     }
 
-    /// Batches of a tenant that wait for their time, `limit` at most.
+    /// How many batches of a tenant wait for the tenant's turn.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn waiting(&self, id: &str, tenant: &str, limit: usize) -> Result<Vec<Held<Batch>>, Error> {
-        let partition = Partition::new([id, tenant]);
-        let query = Query::Under { collection: Collection::Deliveries, partition, tag: Some(WAITING) };
-        held(self.store().page(&query, None, limit).await?)
+    pub async fn held(&self, id: &str, tenant: &str) -> Result<u64, Error> {
+        self.store().count(Collection::Deliveries, &Partition::new([id, tenant]), HELD).await
+    }
+
+    /// Batches of a tenant that waited and whose time has come, `limit` at most.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn due_waiting(
+        &self,
+        id: &str,
+        tenant: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Held<Batch>>, Error> {
+        let mut found = Vec::new();
+        for tag in [HELD, WAITING] {
+            let partition = Partition::new([id, tenant]);
+            let query = Query::Under { collection: Collection::Deliveries, partition, tag: Some(tag) };
+            let mut after = None;
+            loop {
+                let page = self.store().page(&query, after.as_ref(), PAGE).await?;
+                after.clone_from(&page.next);
+                let due = |batch: &Held<Batch>| batch.value.not_before.is_some_and(|at| at <= now);
+                found.extend(held(page)?.into_iter().filter(due).take(limit - found.len()));
+                if after.is_none() || found.len() >= limit {
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Batches of a notification that are not finished, `limit` of each kind at most.
@@ -104,7 +169,7 @@ impl Ledger {
     /// As the store's.
     pub async fn unfinished(&self, id: &str, limit: usize) -> Result<Vec<Held<Batch>>, Error> {
         let mut batches = Vec::new();
-        for tag in [WAITING, OUT] {
+        for tag in [WAITING, HELD, OUT] {
             let partition = Partition::new([id]);
             let query = Query::Under { collection: Collection::Deliveries, partition, tag: Some(tag) };
             batches.extend(held(self.store().page(&query, None, limit).await?)?);
@@ -112,7 +177,7 @@ impl Ledger {
         Ok(batches)
     }
 
-    /// A page of a notification's batches, planned last first.
+    /// A page of a notification's batches.
     ///
     /// # Errors
     /// As the store's.
@@ -122,21 +187,22 @@ impl Ledger {
         after: Option<&Continuation>,
         limit: usize,
     ) -> Result<(Vec<Batch>, Option<Continuation>), Error> {
-        let query = Query::Newest { collection: Collection::Deliveries, partition: Partition::new([id]) };
+        let partition = Partition::new([id]);
+        let query = Query::Under { collection: Collection::Deliveries, partition, tag: None };
         let page = self.store().page(&query, after, limit).await?;
-        let batches = page.documents.iter().map(Document::read).collect::<Result<_, _>>()?;
-        Ok((batches, page.next))
+        let batches = page.documents.iter().filter(|document| document.key.id != PLAN);
+        Ok((batches.map(Document::read).collect::<Result<_, _>>()?, page.next))
     }
 
     pub(super) fn draft(&self, batch: &Batch, now: Timestamp) -> Result<Draft, Error> {
         let (tag, due) = if batch.is_finished() {
             (DONE, None)
         } else if let Some(not_before) = batch.not_before {
-            (WAITING, Some(not_before))
+            (if batch.held { HELD } else { WAITING }, Some(not_before))
         } else {
             (OUT, Some(batch.lease.as_ref().map_or(now + BATCH_STALLS, |lease| lease.until)))
         };
-        Ok(Draft::of(batch)?.tagged(tag).due(due).ranked(batch.created_at).expiring(Some(self.fades(now))))
+        Ok(Draft::of(batch)?.tagged(tag).due(due).expiring(Some(self.fades(now))))
     }
 }
 

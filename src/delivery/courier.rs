@@ -1,39 +1,32 @@
 //! `DeliverBatch`: one batch, window by window. A window is marked as being sent only with its permits in hand, and
 //! each recipient is judged once more when it is marked.
 
-use futures_util::future::join_all;
+use std::time::Duration;
+
 use tracing::{info, warn};
 
-use super::{BATCH, Batch, Delivery, Held, LEASE, PATIENCE, Pointer, PutOut, RecipientState, SHIFT, Settled, settle};
+use super::{BATCH, Batch, Delivery, Held, LEASE, PATIENCE, PERMITS_LIVE, Pointer, PutOut, REST, SHIFT};
 use crate::clock::{Timestamp, until};
-use crate::connector::{SendOutcome, Target, notification};
 use crate::governor::Grant;
-use crate::notifications::{Posted, Stage};
+use crate::notifications::{Message, Stage};
 use crate::people::{Person, Reference, Skip, judge};
 use crate::store::Error;
 
 /// What was sent is recorded with the next window's mark, unless that is further off than this.
-const UNRECORDED: std::time::Duration = std::time::Duration::from_millis(300);
+const UNRECORDED: Duration = Duration::from_millis(300);
 
 /// How long outcomes wait for a store that is away, and how often they ask.
-const RECORD_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
-const RECORD_AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
+const RECORD_WITHIN: Duration = Duration::from_secs(30);
+const RECORD_AGAIN: Duration = Duration::from_millis(500);
 
 /// How an activation ended.
 enum End {
     /// Every recipient has an outcome.
     Finished,
-    /// The rest waits.
+    /// Recipients are tried again then.
     Waits(Timestamp),
-}
-
-impl End {
-    fn waits_until(&self) -> Option<Timestamp> {
-        match self {
-            Self::Finished => None,
-            Self::Waits(at) => Some(*at),
-        }
-    }
+    /// It is the tenant's turn then.
+    Held(Timestamp),
 }
 
 /// What a write of the ledger is part of.
@@ -45,15 +38,15 @@ enum Ending {
 }
 
 /// One activation's work on one batch.
-struct Shift<'a> {
-    delivery: &'a Delivery,
-    bot: String,
-    posted: Posted,
-    held: Held<Batch>,
+pub(super) struct Shift<'a> {
+    pub(super) delivery: &'a Delivery,
+    pub(super) bot: String,
+    pub(super) message: Message,
+    pub(super) held: Held<Batch>,
     owner: String,
     deadline: Timestamp,
     /// True while outcomes are not written yet.
-    unrecorded: bool,
+    pub(super) unrecorded: bool,
 }
 
 impl Delivery {
@@ -76,29 +69,39 @@ impl Delivery {
         if held.value.is_finished() || rests || held.value.is_leased(now, &self.instance, self.ledger.exclusive()) {
             return Ok(PutOut::default());
         }
-        let posted = self.ledger.request(id).await?;
+        let message = self.ledger.message(id).await?;
         let bot = self.registry.bot().await?.unwrap_or_default();
         let owner = format!("{}/{}", self.instance, self.chance.id());
-        let shift = Shift { delivery: self, bot, posted, held, owner, deadline: now + SHIFT, unrecorded: false };
+        let shift = Shift { delivery: self, bot, message, held, owner, deadline: now + SHIFT, unrecorded: false };
         match shift.work().await {
-            Ok(batch) => self.call_for_more(&batch).await,
+            Ok(batch) => {
+                let mut put_out = PutOut::default();
+                let called = self.call_for_more(&batch, &mut put_out).await;
+                put_out.despite(called)
+            }
             // Somebody else has the batch now: a lease that ran out, or a message that came twice.
             Err(Error::Conflict) => Ok(PutOut::default()),
             Err(error) => Err(error),
         }
     }
 
-    /// Puts the notification out when few batches are left: by level, so that a call that is lost comes again.
-    async fn call_for_more(&self, batch: &Batch) -> Result<PutOut, Error> {
+    /// Puts the notification out when few batches are left and there is something to make of the room: by level, so
+    /// that a call that is lost comes again.
+    async fn call_for_more(&self, batch: &Batch, put_out: &mut PutOut) -> Result<(), Error> {
         let (id, tenant) = (&batch.notification, &batch.tenant);
-        let Some(plan) = self.ledger.plan(id, tenant).await? else { return Ok(PutOut::default()) };
-        let few = || async {
-            let outstanding = self.ledger.outstanding(id, tenant).await?;
-            Ok::<_, Error>(outstanding * 2 <= self.governor.outstanding(BATCH))
+        let Some(plan) = self.ledger.plan(id, tenant).await? else { return Ok(()) };
+        let wanted = if plan.value.is_finished() {
+            true
+        } else if self.ledger.outstanding(id, tenant).await? * 2 > self.governor.outstanding(BATCH) {
+            false
+        } else {
+            let due = || self.ledger.due_waiting(id, tenant, self.clock.now(), 1);
+            !plan.value.is_closed() || !due().await?.is_empty()
         };
-        let wanted = if plan.value.is_planned() { plan.value.pending() == 0 } else { few().await? };
-        let notifications = if wanted { vec![Pointer::to_notification(id)] } else { Vec::new() };
-        Ok(PutOut { notifications, deliveries: Vec::new() })
+        if wanted {
+            put_out.notifications.push(Pointer::to_notification(id));
+        }
+        Ok(())
     }
 
     /// Judges persons by what is known at this moment, their conversations' tombstones included.
@@ -112,8 +115,8 @@ impl Delivery {
         let verdicts: Vec<_> = people.iter().map(|person| judge(person, &rules).cloned()).collect();
         let ids: Vec<_> = verdicts.iter().flatten().map(|reference| reference.conversation_id.clone()).collect();
         let conversations = self.registry.conversations(bot, &ids).await?;
-        let copilot: Vec<_> =
-            conversations.iter().filter(|known| known.is_copilot()).map(|known| &known.conversation_id).collect();
+        let marked = conversations.iter().filter(|known| known.is_copilot());
+        let copilot: Vec<_> = marked.map(|known| &known.conversation_id).collect();
         let heed = |verdict: Result<Reference, Skip>| match verdict {
             Ok(reference) if copilot.contains(&&reference.conversation_id) => {
                 warn!(tenant, "a Teams chat's conversation carries a Copilot tombstone: skipped");
@@ -129,9 +132,19 @@ impl Shift<'_> {
     async fn work(mut self) -> Result<Batch, Error> {
         let now = self.delivery.clock.now();
         self.held.value.lease(&self.owner, now, LEASE);
-        self.held.value.recover(self.posted.on_uncertain, now);
+        self.held.value.recover(self.message.on_uncertain, now);
         self.save().await?;
-        let end = self.send_all().await?;
+        let end = match self.send_all().await {
+            Ok(end) => end,
+            // The batch is somebody else's: what they make of it counts.
+            Err(Error::Conflict) => return Err(Error::Conflict),
+            // Whatever failed, what was sent is recorded first.
+            Err(failure) if self.unrecorded => {
+                warn!(batch = self.held.value.id(), %failure, "a batch is put back");
+                End::Waits(self.delivery.clock.now())
+            }
+            Err(failure) => return Err(failure),
+        };
         self.write(Ending::Ends(end)).await?;
         Ok(self.held.value)
     }
@@ -140,7 +153,7 @@ impl Shift<'_> {
         loop {
             let now = self.delivery.clock.now();
             if now >= self.deadline || self.delivery.closing.is_cancelled() {
-                return Ok(End::Waits(now));
+                return Ok(End::Held(now));
             }
             if let Some(why) = self.is_over(now).await? {
                 self.held.value.end(why, now);
@@ -156,14 +169,25 @@ impl Shift<'_> {
                 continue;
             }
             let tenant = self.held.value.tenant.clone();
-            match self.delivery.governor.reserve(&self.bot, &tenant, ready.len()).await? {
-                Grant::Later(at) => return Ok(End::Waits(at)),
-                Grant::From(at) => {
-                    self.wait(at).await?;
-                    self.send_window(&ready).await?;
-                }
+            let at = match self.delivery.governor.reserve(&self.bot, &tenant, ready.len()).await? {
+                Grant::Later(at) => return Ok(End::Held(at)),
+                Grant::From(at) => at,
+            };
+            self.wait(at).await?;
+            if self.may_send(at).await? && !self.send_window(&ready).await? {
+                return Ok(End::Waits(self.delivery.clock.now() + REST));
             }
         }
+    }
+
+    /// Whether the permits of a turn still hold: not after a stall, a pause, a cancel, or the end of the process.
+    async fn may_send(&self, turn: Timestamp) -> Result<bool, Error> {
+        let now = self.delivery.clock.now();
+        if now > turn + PERMITS_LIVE || self.delivery.closing.is_cancelled() || self.is_over(now).await?.is_some() {
+            return Ok(false);
+        }
+        let tenant = &self.held.value.tenant;
+        Ok(self.delivery.governor.paused_until(&self.bot, tenant).await?.is_none())
     }
 
     /// Why nothing more is sent of the notification; asked before every window.
@@ -190,7 +214,7 @@ impl Shift<'_> {
     }
 
     /// Writes the ledger and renews the lease.
-    async fn save(&mut self) -> Result<(), Error> {
+    pub(super) async fn save(&mut self) -> Result<(), Error> {
         self.write(Ending::GoesOn).await
     }
 
@@ -207,8 +231,13 @@ impl Shift<'_> {
                     ledger.save_batch(&mut self.held, now).await
                 }
                 Ending::Ends(end) => {
-                    self.held.value.lease = None;
-                    self.held.value.not_before = end.waits_until();
+                    let batch = &mut self.held.value;
+                    batch.lease = None;
+                    (batch.not_before, batch.held) = match end {
+                        End::Finished => (None, false),
+                        End::Waits(at) => (Some(*at), false),
+                        End::Held(at) => (Some(*at), true),
+                    };
                     ledger.report_batch(&mut self.held, now).await.map(drop)
                 }
             };
@@ -223,87 +252,5 @@ impl Shift<'_> {
         }
         self.unrecorded = false;
         Ok(())
-    }
-
-    /// Marks, sends, settles.
-    async fn send_window(&mut self, places: &[usize]) -> Result<(), Error> {
-        // The wait for permits may have been cut short, or have outlasted the notification.
-        if self.delivery.closing.is_cancelled() || self.is_over(self.delivery.clock.now()).await?.is_some() {
-            return Ok(());
-        }
-        let marked = self.mark(places).await?;
-        self.save().await?;
-        if marked.is_empty() {
-            return Ok(());
-        }
-        let sends = marked.iter().map(|(_, reference)| self.send(reference));
-        let outcomes = join_all(sends).await;
-        self.unrecorded = true;
-        for ((place, reference), outcome) in marked.iter().zip(outcomes) {
-            self.settle(*place, reference, outcome).await;
-        }
-        Ok(())
-    }
-
-    async fn mark(&mut self, places: &[usize]) -> Result<Vec<(usize, Reference)>, Error> {
-        let tenant = self.held.value.tenant.clone();
-        let key = |place: &usize| self.held.value.recipients[*place].person.clone().unwrap_or_default();
-        let keys: Vec<_> = places.iter().map(key).collect();
-        let people = self.delivery.registry.persons(&self.bot, &tenant, &keys).await?;
-        let now = self.delivery.clock.now();
-        let nobody = |key: &String| Person::new(&tenant, key, now);
-        let people: Vec<_> =
-            people.into_iter().zip(&keys).map(|(person, key)| person.unwrap_or_else(|| nobody(key))).collect();
-        let verdicts = self.delivery.judge(&self.bot, &tenant, &people).await?;
-        let mut marked = Vec::new();
-        for (place, verdict) in places.iter().zip(verdicts) {
-            match verdict {
-                Ok(reference) => {
-                    self.held.value.mark_sending(*place, now);
-                    marked.push((*place, reference));
-                }
-                Err(reason) => self.held.value.skip(*place, reason, now),
-            }
-        }
-        Ok(marked)
-    }
-
-    async fn send(&self, reference: &Reference) -> SendOutcome {
-        let target =
-            Target { service_url: &reference.service_url, conversation_id: &reference.conversation_id, reply_to: None };
-        self.delivery.connector.send(target, &notification(&self.posted.content, reference)).await
-    }
-
-    async fn settle(&mut self, place: usize, reference: &Reference, outcome: SendOutcome) {
-        let RecipientState::Sending { attempts, since } = self.held.value.recipients[place].state else {
-            return;
-        };
-        let (now, chance) = (self.delivery.clock.now(), self.delivery.chance.unit());
-        let Settled { state, teaches, pause } =
-            settle(outcome, (attempts, since), self.posted.on_uncertain, now, chance);
-        let batch = &mut self.held.value;
-        if let RecipientState::Failed { reason, .. } = &state {
-            warn!(
-                notification = batch.notification,
-                tenant = batch.tenant,
-                batch = batch.id(),
-                reason,
-                "a recipient failed"
-            );
-        }
-        batch.recipients[place].state = state;
-        let (tenant, person) = (batch.tenant.clone(), batch.recipients[place].person.clone().unwrap_or_default());
-        // Neither may cost the ledger what was just sent: both are learned again from the next answer.
-        if let Some(until) = pause
-            && let Err(error) = self.delivery.governor.pause(&self.bot, &tenant, until).await
-        {
-            warn!(tenant, %error, "a pause could not be shared");
-        }
-        if let Some(taught) = teaches {
-            let learn = |person: Person| person.taught(&reference.conversation_id, taught);
-            if let Err(error) = self.delivery.registry.amend(&self.bot, (&tenant, &person), now, learn).await {
-                warn!(tenant, person, %error, "what a failed send taught could not be stored");
-            }
-        }
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::error;
+
 use super::batches::batch_key;
 use super::{Batch, Plan};
 use crate::clock::Timestamp;
-use crate::notifications::{Control, Counts, Posted, Request, Stage};
-use crate::store::{
-    Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write,
-};
+use crate::notifications::{Control, Counts, Message, Posted, Request, Stage};
+use crate::store::{Collection, Continuation, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write};
 
 /// The word by which plans are found.
 pub(super) const PLAN: &str = "plan";
@@ -49,9 +49,10 @@ impl Ledger {
         self.store.exclusive()
     }
 
-    /// Deliveries end within a day or so of their last change, so that the time can run from each.
+    /// When what was written now fades. A month more than asked for: a plan or a list may be needed for as long as a
+    /// slow notification runs, and the time runs from its last change.
     pub(super) fn fades(&self, now: Timestamp) -> Timestamp {
-        now + self.keep + Duration::from_secs(2 * 24 * 3600)
+        now + self.keep + Duration::from_secs(30 * 24 * 3600)
     }
 
     /// Stores a new notification.
@@ -60,11 +61,13 @@ impl Ledger {
     /// [`Error::Conflict`] when the id is taken.
     pub async fn create(&self, control: &Control, posted: &Posted) -> Result<(), Error> {
         let request = Request { v: V1, posted: posted.clone() };
+        let message = Message { v: V1, content: posted.content.clone(), on_uncertain: posted.on_uncertain };
         let due = control.send_at.unwrap_or(control.created_at + super::NOTIFICATION_STALLS);
         let draft = Draft::of(control)?.ranked(control.created_at).due(Some(due));
         let writes = vec![
             Write::Create(Control::key(&control.id), draft),
             Write::Create(Request::key(&control.id), Draft::of(&request)?),
+            Write::Create(Message::key(&control.id), Draft::of(&message)?),
         ];
         self.store.transact(writes).await.map(drop)
     }
@@ -86,36 +89,53 @@ impl Ledger {
         held.map(|held| held.value.posted).ok_or_else(|| Error::Corrupt(format!("notification {id} has no request")))
     }
 
+    /// What is sent.
+    ///
+    /// # Errors
+    /// As for [`Ledger::request`].
+    pub async fn message(&self, id: &str) -> Result<Message, Error> {
+        let held: Option<Held<Message>> = self.read(&Message::key(id)).await?;
+        held.map(|held| held.value).ok_or_else(|| Error::Corrupt(format!("notification {id} has no message")))
+    }
+
     /// Changes how a notification stands. `due` is when `Tick` should look again.
     ///
     /// # Errors
     /// [`Error::Conflict`] when it changed since.
     pub async fn save_control(&self, held: &mut Held<Control>, due: Option<Timestamp>) -> Result<(), Error> {
-        let control = &held.value;
-        // The id stays taken for as long as the deliveries are kept, and never less than 90 days.
-        let keep = self.keep.max(Duration::from_secs(90 * 24 * 3600));
-        let expires = control.closed.as_ref().and(control.completed_at).map(|at| at + keep);
-        let draft = Draft::of(control)?.ranked(control.created_at).due(due).expiring(expires);
-        let key = Control::key(&control.id);
+        let draft = self.control_draft(&held.value, due)?;
+        let key = Control::key(&held.value.id);
         held.etag = self.store.write(Write::Replace(key, draft, held.etag.clone())).await?;
         Ok(())
     }
 
-    /// Stores the final figures together with the end of the request document's life.
+    fn control_draft(&self, control: &Control, due: Option<Timestamp>) -> Result<Draft, Error> {
+        let expires = control.closed.as_ref().and_then(|_| self.forgotten(control));
+        Ok(Draft::of(control)?.ranked(control.created_at).due(due).expiring(expires))
+    }
+
+    /// The id stays taken for as long as the deliveries are kept, and never less than 90 days.
+    fn forgotten(&self, control: &Control) -> Option<Timestamp> {
+        let keep = self.keep.max(Duration::from_secs(90 * 24 * 3600));
+        control.completed_at.map(|at| at + keep)
+    }
+
+    /// Stores the final figures; from then on all documents of the notification fade together.
     ///
     /// # Errors
     /// As for [`Ledger::save_control`].
     pub async fn close(&self, held: &mut Held<Control>) -> Result<(), Error> {
-        self.save_control(held, None).await?;
-        let key = Request::key(&held.value.id);
-        let Some(document) = self.store.get(&key).await? else { return Ok(()) };
-        let keep = self.keep.max(Duration::from_secs(90 * 24 * 3600));
-        let expires = held.value.completed_at.map(|at| at + keep);
-        let draft = Draft { body: document.body, expires, ..Draft::default() };
-        match self.store.write(Write::Replace(key, draft, document.etag)).await {
-            Ok(_) | Err(Error::Conflict) => Ok(()),
-            Err(error) => Err(error),
+        let id = held.value.id.clone();
+        let draft = self.control_draft(&held.value, None)?;
+        let mut writes = vec![Write::Replace(Control::key(&id), draft, held.etag.clone())];
+        let expires = self.forgotten(&held.value);
+        for document in self.store.get_many(vec![Request::key(&id), Message::key(&id)]).await?.into_iter().flatten() {
+            let draft = Draft { body: document.body, expires, ..Draft::default() };
+            writes.push(Write::Replace(document.key, draft, document.etag));
         }
+        let etags = self.store.transact(writes).await?;
+        held.etag = etags.into_iter().next().ok_or(Error::Conflict)?;
+        Ok(())
     }
 
     /// A page of all notifications, newest first.
@@ -129,26 +149,17 @@ impl Ledger {
     ) -> Result<(Vec<Control>, Option<Continuation>), Error> {
         let query = Query::Newest { collection: Collection::Notifications, partition: Partition::default() };
         let page = self.store.page(&query, after, limit).await?;
-        let controls = page.documents.iter().map(Document::read).collect::<Result<_, _>>()?;
-        Ok((controls, page.next))
+        Ok((readable(&page).map(|held| held.value).collect(), page.next))
     }
 
-    /// A page of the notifications that somebody has to look at.
+    /// A page of the notifications that somebody has to look at. What cannot be read is logged and passed over: it
+    /// must not keep the others waiting.
     ///
     /// # Errors
     /// As the store's.
     pub async fn due_controls(&self, at: Timestamp, limit: usize) -> Result<Vec<Held<Control>>, Error> {
         let query = Query::Due { collection: Collection::Notifications, at };
-        held(self.store.page(&query, None, limit).await?)
-    }
-
-    /// A page of the batches that somebody has to look at, longest overdue first.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn due_batches(&self, at: Timestamp, limit: usize) -> Result<Vec<Held<Batch>>, Error> {
-        let query = Query::Due { collection: Collection::Deliveries, at };
-        held(self.store.page(&query, None, limit).await?)
+        Ok(readable(&self.store.page(&query, None, limit).await?).collect())
     }
 
     /// Every plan of a notification: one per tenant.
@@ -266,6 +277,17 @@ impl Ledger {
         let Some(document) = self.store.get(key).await? else { return Ok(None) };
         Ok(Some(Held { value: document.read()?, etag: document.etag }))
     }
+}
+
+/// What can be read of a page.
+pub(super) fn readable<T: serde::de::DeserializeOwned>(page: &Page) -> impl Iterator<Item = Held<T>> {
+    page.documents.iter().filter_map(|document| match document.read() {
+        Ok(value) => Some(Held { value, etag: document.etag.clone() }),
+        Err(failure) => {
+            error!(%failure, "a document is passed over");
+            None
+        }
+    })
 }
 
 pub(super) fn held<T: serde::de::DeserializeOwned>(page: Page) -> Result<Vec<Held<T>>, Error> {

@@ -13,6 +13,7 @@ mod retry;
 mod roster;
 mod settle;
 mod sweeper;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +25,17 @@ pub use planner::shown_tenant;
 pub use pointer::{BadPointer, Pointer};
 pub use retry::backoff;
 pub use roster::{Listed, Roster};
-pub use settle::{Settled, settle};
+pub use settle::{Attempt, Settled, settle};
 
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::governor::Governor;
 use crate::people::{ReachSettings, Registry};
+use crate::store::Error;
 
 /// How many recipients a batch holds at most.
 pub const BATCH: usize = 100;
@@ -40,6 +43,12 @@ pub const BATCH: usize = 100;
 const LEASE: Duration = Duration::from_secs(45);
 /// How long one activation works before it hands the rest back. The Functions host kills at five minutes.
 const SHIFT: Duration = Duration::from_secs(120);
+/// How long laying out an audience or ending one takes in one activation.
+const LAYING: Duration = Duration::from_secs(60);
+/// How long permits may be used after their turn has come.
+const PERMITS_LIVE: Duration = Duration::from_secs(2);
+/// How long a batch rests when a whole window had no answer: it would keep others from working.
+const REST: Duration = Duration::from_secs(30);
 /// Waits up to this long happen inside the activation; longer ones go back to the store.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When a batch whose message may be lost is put out again.
@@ -65,6 +74,21 @@ impl PutOut {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.notifications.is_empty() && self.deliveries.is_empty()
+    }
+}
+
+impl PutOut {
+    /// What an activation that failed midway hands out: what is marked as put out must be, or it lies until it is
+    /// taken for lost. Only one that did nothing fails.
+    fn despite(self, result: Result<(), Error>) -> Result<Self, Error> {
+        match result {
+            Ok(()) => Ok(self),
+            Err(failure) if self.is_empty() => Err(failure),
+            Err(failure) => {
+                warn!(%failure, "an activation ends early; Tick goes on with the rest");
+                Ok(self)
+            }
+        }
     }
 }
 

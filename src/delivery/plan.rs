@@ -17,6 +17,8 @@ pub enum Cursor {
     Roster(u32),
     /// There is no further page.
     Done,
+    /// The notification ended before: nobody else is planned.
+    Ended,
 }
 
 /// One per (notification, tenant).
@@ -44,6 +46,15 @@ impl Plan {
         Self { v: V1, tenant: tenant.to_owned(), cursor, batches: 0, audience: 0, counts: Counts::default() }
     }
 
+    /// True when no further batch comes.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match self.cursor {
+            Cursor::Done | Cursor::Ended => true,
+            Cursor::People | Cursor::PeopleAfter(_) | Cursor::Roster(_) => false,
+        }
+    }
+
     /// True when everybody is in a batch.
     #[must_use]
     pub fn is_planned(&self) -> bool {
@@ -59,6 +70,6 @@ impl Plan {
     /// True when everybody has an outcome.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.is_planned() && self.pending() == 0
+        self.is_closed() && self.pending() == 0
     }
 }

@@ -6,7 +6,7 @@ use tracing::{debug, info};
 
 use super::roster::NOBODY;
 use super::{
-    BATCH, Batch, Cursor, Delivery, Held, NOTIFICATION_STALLS, Plan, Pointer, PutOut, Recipient, RecipientState,
+    BATCH, Batch, Cursor, Delivery, Held, Listed, NOTIFICATION_STALLS, Plan, Pointer, PutOut, Recipient, RecipientState,
 };
 use crate::clock::Timestamp;
 use crate::notifications::{Audience, Closed, Control, Counts, Posted, Seeding, Stage};
@@ -53,7 +53,17 @@ impl Delivery {
         }
     }
 
-    async fn advance(&self, mut held: Held<Control>) -> Result<PutOut, Error> {
+    async fn advance(&self, held: Held<Control>) -> Result<PutOut, Error> {
+        let mut put_out = PutOut::default();
+        let advanced = match self.advance_into(held, &mut put_out).await {
+            // Another activation moved it on, or it was cancelled: what is due is theirs.
+            Err(Error::Conflict) => Ok(()),
+            other => other,
+        };
+        put_out.despite(advanced)
+    }
+
+    async fn advance_into(&self, mut held: Held<Control>, put_out: &mut PutOut) -> Result<(), Error> {
         let id = held.value.id.clone();
         let posted = self.ledger.request(&id).await?;
         let bot = self.registry.bot().await?.unwrap_or_default();
@@ -62,17 +72,16 @@ impl Delivery {
             held.value.started_at = Some(self.clock.now());
             self.touch(&mut held).await?;
         }
-        self.seed(&mut held, &posted, &bot).await?;
-        let mut put_out = PutOut::default();
-        self.plan_tenants(&id, &posted, &bot, &mut put_out).await?;
+        if !self.seed(&mut held, &posted, &bot).await? {
+            put_out.notifications.push(Pointer::to_notification(&id));
+            return Ok(());
+        }
+        self.plan_tenants(&id, &posted, &bot, put_out).await?;
         if !self.complete_if_finished(&mut held).await? && !put_out.is_empty() {
             // Only now, so that a crash before leaves the earlier time at which Tick looks.
-            match self.touch(&mut held).await {
-                Ok(()) | Err(Error::Conflict) => {}
-                Err(error) => return Err(error),
-            }
+            self.touch(&mut held).await?;
         }
-        Ok(put_out)
+        Ok(())
     }
 
     async fn touch(&self, held: &mut Held<Control>) -> Result<(), Error> {
@@ -81,13 +90,15 @@ impl Delivery {
         self.ledger.save_control(held, Some(due)).await
     }
 
-    /// Gives each tenant of the audience its plan.
-    async fn seed(&self, held: &mut Held<Control>, posted: &Posted, bot: &str) -> Result<(), Error> {
+    /// Gives each tenant of the audience its plan; false when time ran out before.
+    async fn seed(&self, held: &mut Held<Control>, posted: &Posted, bot: &str) -> Result<bool, Error> {
         let id = held.value.id.clone();
         while held.value.seeding != Seeding::Done {
             held.value.seeding = match &posted.audience {
                 Audience::Users(users) => {
-                    self.lay_out_users(&id, bot, users).await?;
+                    if !self.lay_out_users(&id, bot, users).await? {
+                        return Ok(false);
+                    }
                     Seeding::Done
                 }
                 Audience::Tenants(tenants) => {
@@ -98,7 +109,7 @@ impl Delivery {
             };
             self.touch(held).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn seed_page(&self, id: &str, bot: &str, seeding: &Seeding) -> Result<Seeding, Error> {
@@ -143,32 +154,40 @@ impl Delivery {
                 Err(Error::Conflict) => continue,
                 Err(error) => return Err(error),
             }
-            if tenant.room > 0 && !tenant.plan.value.is_planned() {
+            if tenant.room > 0 && !tenant.plan.value.is_closed() {
                 tenants.push_back(tenant);
             }
         }
         Ok(())
     }
 
-    /// The tenant when it has room for new batches; those that waited and are due go out before new ones.
+    /// The tenant when it has room for new batches; those that waited and are due go out before new ones, and while
+    /// batches wait for the tenant's turn, no more are made.
     async fn with_room(&self, id: &str, plan: Held<Plan>, put_out: &mut PutOut) -> Result<Option<Tenant>, Error> {
         let tenant = plan.value.tenant.clone();
         let bound = self.governor.outstanding(BATCH);
         let mut room = bound.saturating_sub(self.ledger.outstanding(id, &tenant).await?);
+        if room == 0 {
+            return Ok(None);
+        }
         let now = self.clock.now();
         let limit = usize::try_from(room).unwrap_or(usize::MAX);
-        for mut batch in self.ledger.waiting(id, &tenant, limit).await? {
-            if batch.value.not_before.is_some_and(|at| at <= now) && self.put_out_again(&mut batch, now).await? {
+        for mut batch in self.ledger.due_waiting(id, &tenant, now, limit).await? {
+            if self.put_out_again(&mut batch, now).await? {
                 put_out.deliveries.push(Pointer::to_batch(id, &tenant, &batch.value.id()));
                 room = room.saturating_sub(1);
             }
         }
-        Ok((room > 0 && !plan.value.is_planned()).then_some(Tenant { plan, room }))
+        if room == 0 || plan.value.is_closed() || self.ledger.held(id, &tenant).await? >= bound {
+            return Ok(None);
+        }
+        Ok(Some(Tenant { plan, room }))
     }
 
     /// Marks a batch as put out; false when somebody else was faster.
     pub(super) async fn put_out_again(&self, batch: &mut Held<Batch>, now: Timestamp) -> Result<bool, Error> {
         batch.value.not_before = None;
+        batch.value.held = false;
         batch.value.lease = None;
         match self.ledger.save_batch(batch, now).await {
             Ok(()) => Ok(true),
@@ -213,7 +232,7 @@ impl Delivery {
             Cursor::People => self.people_page(bot, &plan.tenant, posted, None).await,
             Cursor::PeopleAfter(after) => self.people_page(bot, &plan.tenant, posted, Some(after.clone())).await,
             Cursor::Roster(number) => self.roster_page(id, bot, &plan.tenant, posted, *number).await,
-            Cursor::Done => Ok((Vec::new(), Cursor::Done)),
+            Cursor::Done | Cursor::Ended => Ok((Vec::new(), plan.cursor.clone())),
         }
     }
 
@@ -243,20 +262,37 @@ impl Delivery {
         bot: &str,
         tenant: &str,
         posted: &Posted,
-        number: u32,
+        mut number: u32,
     ) -> Result<(Vec<Recipient>, Cursor), Error> {
-        let roster = self.ledger.roster(id, number).await?;
-        let roster =
-            roster.ok_or_else(|| Error::Corrupt(format!("notification {id} has lost its list, page {number}")))?;
-        let next = if roster.last { Cursor::Done } else { Cursor::Roster(number + 1) };
+        loop {
+            let roster = self.ledger.roster(id, number).await?;
+            let lost = || Error::Corrupt(format!("notification {id} has lost its list, page {number}"));
+            let roster = roster.ok_or_else(lost)?;
+            let next = if roster.last { Cursor::Done } else { Cursor::Roster(number + 1) };
+            let ours: Vec<_> = roster.entries.into_iter().filter(|entry| entry.tenant == tenant).collect();
+            if !ours.is_empty() || next == Cursor::Done {
+                return Ok((self.listed(bot, tenant, posted, ours).await?, next));
+            }
+            number += 1;
+        }
+    }
+
+    async fn listed(
+        &self,
+        bot: &str,
+        tenant: &str,
+        posted: &Posted,
+        entries: Vec<Listed>,
+    ) -> Result<Vec<Recipient>, Error> {
         let now = self.clock.now();
-        let ours: Vec<_> = roster.entries.into_iter().filter(|entry| entry.tenant == tenant).collect();
-        let keys: Vec<_> = ours.iter().filter_map(|entry| entry.person.clone()).collect();
-        let people = self.registry.persons(bot, tenant, &keys).await?.into_iter().flatten().collect();
-        let mut recipients = self.recipients(bot, tenant, posted, people).await?;
-        let unknown = ours.into_iter().filter_map(|entry| entry.id);
-        recipients.extend(unknown.map(|id| nobody(id, now)));
-        Ok((recipients, next))
+        let keys: Vec<_> = entries.iter().filter_map(|entry| entry.person.clone()).collect();
+        let found = self.registry.persons(bot, tenant, &keys).await?;
+        // Somebody whose first activity is being recorded at this moment is a recipient too: one without a chat yet.
+        let people =
+            found.into_iter().zip(&keys).map(|(person, key)| person.unwrap_or_else(|| Person::new(tenant, key, now)));
+        let mut recipients = self.recipients(bot, tenant, posted, people.collect()).await?;
+        recipients.extend(entries.into_iter().filter_map(|entry| entry.id).map(|id| nobody(id, now)));
+        Ok(recipients)
     }
 
     /// Persons as recipients, judged a first time: whoever cannot be reached now is skipped now.
@@ -275,7 +311,7 @@ impl Delivery {
                 Ok(_) if posted.dry_run => RecipientState::Skipped { at: now, reason: Skip::DryRun },
                 Ok(_) => RecipientState::untried(),
             };
-            Recipient { person: Some(person.key), user_id: person.user_id, aad_object_id: person.aad_object_id, state }
+            Recipient::of(person, state)
         };
         Ok(people.into_iter().zip(verdicts).map(recipient).collect())
     }
@@ -336,6 +372,7 @@ fn batch(id: &str, plan: &Plan, next: Cursor, recipients: Vec<Recipient>, now: T
         next,
         created_at: now,
         not_before: None,
+        held: false,
         lease: None,
         reported: Counts::default(),
         recipients,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BATCH, Cursor, Delivery, Plan};
+use super::{BATCH, Cursor, Delivery, LAYING, Plan};
 use crate::store::{Error, V1};
 
 /// The tenant under which ids that nobody has are planned.
@@ -37,11 +37,16 @@ pub struct Roster {
 }
 
 impl Delivery {
-    /// Resolves the whole list and starts a plan for each tenant in it. Repeatable: a page that is there stays.
-    pub(super) async fn lay_out_users(&self, id: &str, bot: &str, users: &[String]) -> Result<(), Error> {
+    /// Resolves the whole list and starts a plan for each tenant in it; false when time ran out before. Repeatable: a
+    /// page that is there stays.
+    pub(super) async fn lay_out_users(&self, id: &str, bot: &str, users: &[String]) -> Result<bool, Error> {
+        let give_up = self.clock.now() + LAYING;
         let (mut seen, mut tenants) = (HashSet::new(), HashSet::new());
         let pages: Vec<_> = users.chunks(BATCH).collect();
         for (number, page) in pages.iter().enumerate() {
+            if self.clock.now() >= give_up {
+                return Ok(false);
+            }
             let last = number + 1 == pages.len();
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             if self.ledger.roster(id, number).await?.is_none() {
@@ -58,7 +63,7 @@ impl Delivery {
             let plan = Plan::starting(&tenant, Cursor::Roster(0));
             self.ledger.start_plan(id, &plan, self.clock.now()).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn resolve_page(&self, bot: &str, ids: &[String], seen: &HashSet<Listed>) -> Result<Vec<Listed>, Error> {

@@ -1,5 +1,7 @@
 //! From how a send ended to what the recipient is now, and what everybody else learns from it. Pure.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::connector::SendOutcome;
 use crate::notifications::OnUncertain;
@@ -18,64 +20,86 @@ pub struct Settled {
     pub pause: Option<Timestamp>,
 }
 
-/// Settles a recipient who was marked as being sent since `since`, after `attempts` that count.
+/// What is known of a recipient while the message is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Attempts that count, before this one.
+    pub attempts: u32,
+    /// When it was first tried.
+    pub since: Timestamp,
+    /// An earlier attempt may have gone out.
+    pub doubtful: bool,
+}
+
+/// Settles a recipient by how the attempt ended. Whoever may have the message already ends as sent or as doubtful,
+/// never as not sent.
 #[must_use]
-pub fn settle(
-    outcome: SendOutcome,
-    (attempts, since): (u32, Timestamp),
-    policy: OnUncertain,
-    now: Timestamp,
-    chance: f64,
-) -> Settled {
+pub fn settle(outcome: SendOutcome, attempt: Attempt, policy: OnUncertain, now: Timestamp, chance: f64) -> Settled {
     let only = |state| Settled { state, teaches: None, pause: None };
+    let counted = Attempt { attempts: attempt.attempts + 1, ..attempt };
     match outcome {
         SendOutcome::Sent { activity_id } => only(RecipientState::Sent { at: now, activity: activity_id }),
         SendOutcome::Throttled { retry_after } => {
-            let until = now + retry_after.unwrap_or_else(|| backoff(0, chance));
-            Settled { pause: Some(until), ..only(again(attempts, since, until, "throttled".into(), now)) }
+            let until = now + retry_after.unwrap_or_else(|| unasked(attempt, now));
+            Settled { pause: Some(until), ..only(again(attempt, until, "throttled".into(), now)) }
         }
         SendOutcome::Busy { retry_after } => {
-            let after = now + retry_after.unwrap_or_else(|| backoff(0, chance));
-            only(again(attempts, since, after, "preconditionFailed".into(), now))
+            let after = now + retry_after.unwrap_or_else(|| unasked(attempt, now));
+            only(again(attempt, after, "preconditionFailed".into(), now))
         }
         SendOutcome::Unavailable { reason, retry_after } => {
-            let after = now + retry_after.unwrap_or_else(|| backoff(attempts, chance));
-            only(again(attempts + 1, since, after, reason, now))
+            let after = now + retry_after.unwrap_or_else(|| backoff(attempt.attempts, chance));
+            only(again(counted, after, reason, now))
         }
         SendOutcome::Uncertain { reason } => match policy {
             OnUncertain::Report => only(RecipientState::Uncertain { at: now }),
-            OnUncertain::Resend => only(again(attempts + 1, since, now + backoff(attempts, chance), reason, now)),
+            OnUncertain::Resend => {
+                let after = now + backoff(attempt.attempts, chance);
+                only(again(Attempt { doubtful: true, ..counted }, after, reason, now))
+            }
         },
-        SendOutcome::Refused { reason, teaches } => {
-            Settled { teaches, ..only(RecipientState::Failed { at: now, reason }) }
-        }
+        SendOutcome::Refused { reason, teaches } => Settled { teaches, ..only(failed(attempt, reason, now)) },
     }
 }
 
-fn again(attempts: u32, since: Timestamp, after: Timestamp, reason: String, now: Timestamp) -> RecipientState {
+/// How long to wait where Teams does not say and the attempt does not count: half of the time it has taken so far.
+fn unasked(attempt: Attempt, now: Timestamp) -> Duration {
+    let so_far = (now - attempt.since).to_std().unwrap_or_default();
+    (so_far / 2).clamp(Duration::from_secs(2), Duration::from_secs(300))
+}
+
+fn again(attempt: Attempt, after: Timestamp, reason: String, now: Timestamp) -> RecipientState {
+    let Attempt { attempts, since, doubtful } = attempt;
     if attempts >= ATTEMPTS || after > since + GIVE_UP_AFTER {
-        RecipientState::Failed { at: now, reason }
+        failed(attempt, reason, now)
     } else {
-        RecipientState::Pending { attempts, since: Some(since), after: Some(after), reason: Some(reason) }
+        RecipientState::Pending { attempts, since: Some(since), after: Some(after), reason: Some(reason), doubtful }
     }
+}
+
+fn failed(attempt: Attempt, reason: String, now: Timestamp) -> RecipientState {
+    if attempt.doubtful { RecipientState::Uncertain { at: now } } else { RecipientState::Failed { at: now, reason } }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_timestamp(1_800_000_000 + second, 0).expect("an instant")
     }
 
-    fn pending(attempts: u32, after: i64, reason: &str) -> RecipientState {
-        RecipientState::Pending { attempts, since: Some(at(0)), after: Some(at(after)), reason: Some(reason.into()) }
+    fn pending(attempts: u32, after: i64, reason: &str, doubtful: bool) -> RecipientState {
+        let (since, after) = (Some(at(0)), Some(at(after)));
+        RecipientState::Pending { attempts, since, after, reason: Some(reason.into()), doubtful }
+    }
+
+    fn attempt(attempts: u32, doubtful: bool) -> Attempt {
+        Attempt { attempts, since: at(0), doubtful }
     }
 
     fn now(outcome: SendOutcome, attempts: u32, policy: OnUncertain) -> Settled {
-        settle(outcome, (attempts, at(0)), policy, at(10), 0.5)
+        settle(outcome, attempt(attempts, false), policy, at(10), 0.5)
     }
 
     #[test]
@@ -85,23 +109,38 @@ mod tests {
         let uncertain = || SendOutcome::Uncertain { reason: "timedOut".into() };
         let report = OnUncertain::Report;
         let throttled = now(SendOutcome::Throttled { retry_after: wait }, 7, report);
-        assert_eq!((throttled.state, throttled.pause), (pending(7, 40, "throttled"), Some(at(40))));
-        assert_eq!(now(SendOutcome::Busy { retry_after: None }, 7, report).state, pending(7, 12, "preconditionFailed"));
-        assert_eq!(now(unavailable(), 0, report).state, pending(1, 12, "http503"));
-        assert_eq!(now(unavailable(), 2, report).state, pending(3, 18, "http503"));
+        assert_eq!((throttled.state, throttled.pause), (pending(7, 40, "throttled", false), Some(at(40))));
+        assert_eq!(
+            now(SendOutcome::Busy { retry_after: None }, 7, report).state,
+            pending(7, 15, "preconditionFailed", false)
+        );
+        assert_eq!(now(unavailable(), 0, report).state, pending(1, 12, "http503", false));
+        assert_eq!(now(unavailable(), 2, report).state, pending(3, 18, "http503", false));
         let failed = RecipientState::Failed { at: at(10), reason: "http503".into() };
         assert_eq!(now(unavailable(), 7, report).state, failed);
         assert_eq!(now(uncertain(), 0, report).state, RecipientState::Uncertain { at: at(10) });
-        assert_eq!(now(uncertain(), 0, OnUncertain::Resend).state, pending(1, 12, "timedOut"));
+        assert_eq!(now(uncertain(), 0, OnUncertain::Resend).state, pending(1, 12, "timedOut", true));
         let blocked = SendOutcome::Refused { reason: "messageWritesBlocked".into(), teaches: Some(State::Blocked) };
         assert_eq!(now(blocked, 0, report).teaches, Some(State::Blocked));
+    }
+
+    #[test]
+    fn whoever_may_have_it_is_never_called_not_sent() {
+        let refused = || SendOutcome::Refused { reason: "badSyntax".into(), teaches: None };
+        let unavailable = || SendOutcome::Unavailable { reason: "http503".into(), retry_after: None };
+        for (outcome, attempts) in [(refused(), 1), (unavailable(), 7)] {
+            let settled = settle(outcome, attempt(attempts, true), OnUncertain::Resend, at(10), 0.5);
+            assert_eq!(settled.state, RecipientState::Uncertain { at: at(10) });
+        }
+        let busy = settle(SendOutcome::Busy { retry_after: None }, attempt(1, true), OnUncertain::Resend, at(10), 0.5);
+        assert_eq!(busy.state, pending(1, 15, "preconditionFailed", true));
     }
 
     #[test]
     fn nobody_is_tried_for_more_than_a_day() {
         let late = at(24 * 3600 - 5);
         let outcome = SendOutcome::Throttled { retry_after: Some(Duration::from_secs(10)) };
-        let settled = settle(outcome, (0, at(0)), OnUncertain::Report, late, 0.5);
+        let settled = settle(outcome, attempt(0, false), OnUncertain::Report, late, 0.5);
         assert_eq!(settled.state, RecipientState::Failed { at: late, reason: "throttled".into() });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tracing::{info, warn};
 
-use super::{BATCH, Delivery, Held, NOTIFICATION_STALLS, Pointer, PutOut};
+use super::{BATCH, Batch, Cursor, Delivery, Held, LAYING, NOTIFICATION_STALLS, Pointer, PutOut};
 use crate::clock::Timestamp;
 use crate::notifications::{Control, OnUncertain};
 use crate::people::Skip;
@@ -12,92 +12,114 @@ use crate::store::Error;
 
 /// How much one activation looks at; the next one goes on.
 const NOTIFICATIONS: usize = 200;
-const BATCHES: usize = 1000;
+const BATCHES: usize = 200;
+const PAGES: usize = 50;
 const FADED: usize = 5000;
 /// When a notification that is over is looked at again while somebody still sends one of its windows.
 const LINGERS: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Delivery {
-    /// Looks for everything that is due.
+    /// Looks for everything that is due. What fails in one part keeps no other from being done.
     ///
     /// # Errors
-    /// As the store's; the next activation does what this one did not.
+    /// As the store's, when nothing was done; the next activation does what this one did not.
     pub async fn tick(&self) -> Result<PutOut, Error> {
         let now = self.clock.now();
         let mut put_out = PutOut::default();
-        self.tick_batches(now, &mut put_out).await?;
+        let batches = self.tick_batches(now, &mut put_out).await;
+        let notifications = self.tick_notifications(now, &mut put_out).await;
+        let faded = self.fade(now).await;
+        put_out.despite(batches.and(notifications).and(faded))
+    }
+
+    async fn fade(&self, now: Timestamp) -> Result<(), Error> {
+        let faded = self.ledger.purge(now, FADED).await?;
+        if faded > 0 {
+            info!(faded, "removed what has faded");
+        }
+        Ok(())
+    }
+
+    async fn tick_notifications(&self, now: Timestamp, put_out: &mut PutOut) -> Result<(), Error> {
         for mut held in self.ledger.due_controls(now, NOTIFICATIONS).await? {
-            match self.ledger.save_control(&mut held, Some(now + NOTIFICATION_STALLS)).await {
+            let due = now + NOTIFICATION_STALLS;
+            let due = held.value.expires_at.filter(|at| *at > now).map_or(due, |expires| due.min(expires));
+            match self.ledger.save_control(&mut held, Some(due)).await {
                 Ok(()) => put_out.notifications.push(Pointer::to_notification(&held.value.id)),
                 // Somebody is at it.
                 Err(Error::Conflict) => {}
                 Err(error) => return Err(error),
             }
         }
-        let faded = self.ledger.purge(now, FADED).await?;
-        if faded > 0 {
-            info!(faded, "removed what has faded");
-        }
-        Ok(put_out)
+        Ok(())
     }
 
     /// Batches whose time has come, whose lease ran out, or whose message seems lost; within the bound of each tenant.
+    /// Those of a tenant without room stay in line, and those behind them are found all the same.
     async fn tick_batches(&self, now: Timestamp, put_out: &mut PutOut) -> Result<(), Error> {
-        let mut room: HashMap<(String, String), u64> = HashMap::new();
-        for mut held in self.ledger.due_batches(now, BATCHES).await? {
-            let (id, tenant) = (held.value.notification.clone(), held.value.tenant.clone());
-            // A batch that waits takes room; one that stalled has its place already.
-            if held.value.not_before.is_some() {
-                let key = (id.clone(), tenant.clone());
-                if !room.contains_key(&key) {
-                    let outstanding = self.ledger.outstanding(&id, &tenant).await?;
-                    room.insert(key.clone(), self.governor.outstanding(BATCH).saturating_sub(outstanding));
-                }
-                match room.get_mut(&key) {
-                    Some(left) if *left > 0 => *left -= 1,
-                    Some(_) | None => continue,
-                }
-            } else {
-                warn!(notification = id, tenant, batch = held.value.id(), "a batch stalled and is put out again");
+        let (mut room, mut after) = (HashMap::new(), None);
+        for _ in 0..PAGES {
+            let (batches, next) = self.ledger.due_batches(now, after.as_ref(), BATCHES).await?;
+            for held in batches {
+                self.tick_batch(held, now, &mut room, put_out).await?;
             }
-            if self.put_out_again(&mut held, now).await? {
-                put_out.deliveries.push(Pointer::to_batch(&id, &tenant, &held.value.id()));
+            after = next;
+            if after.is_none() {
+                break;
             }
         }
         Ok(())
     }
 
-    /// Ends the batches of a notification that is over, and closes it once nobody works on one any more.
+    async fn tick_batch(
+        &self,
+        mut held: Held<Batch>,
+        now: Timestamp,
+        room: &mut HashMap<(String, String), u64>,
+        put_out: &mut PutOut,
+    ) -> Result<(), Error> {
+        let (id, tenant) = (held.value.notification.clone(), held.value.tenant.clone());
+        // A batch that waits takes room; one that stalled has its place already.
+        if held.value.not_before.is_some() {
+            let key = (id.clone(), tenant.clone());
+            if !room.contains_key(&key) {
+                let outstanding = self.ledger.outstanding(&id, &tenant).await?;
+                room.insert(key.clone(), self.governor.outstanding(BATCH).saturating_sub(outstanding));
+            }
+            match room.get_mut(&key) {
+                Some(left) if *left > 0 => *left -= 1,
+                Some(_) | None => return Ok(()),
+            }
+        } else {
+            warn!(notification = id, tenant, batch = held.value.id(), "a batch stalled and is put out again");
+        }
+        if self.put_out_again(&mut held, now).await? {
+            put_out.deliveries.push(Pointer::to_batch(&id, &tenant, &held.value.id()));
+        }
+        Ok(())
+    }
+
+    /// Ends the plans and batches of a notification that is over, and closes it once nobody works on one any more.
     pub(super) async fn sweep(&self, mut held: Held<Control>, why: Skip) -> Result<PutOut, Error> {
         let id = held.value.id.clone();
-        let mut busy = 0;
+        let give_up = self.clock.now() + LAYING;
+        // First no new batch can come: a planner that is under way finds its plan changed.
+        self.end_plans(&id).await?;
         loop {
             let batches = self.ledger.unfinished(&id, BATCH).await?;
-            let before = busy;
-            let found = batches.len();
-            busy = 0;
-            for mut batch in batches {
-                let now = self.clock.now();
-                if batch.value.is_leased(now, &self.instance, self.ledger.exclusive()) {
-                    busy += 1;
-                    continue;
-                }
-                // Over or not, whether a send that was cut off went out is not known.
-                batch.value.recover(OnUncertain::Report, now);
-                batch.value.end(why, now);
-                batch.value.lease = None;
-                match self.ledger.report_batch(&mut batch, now).await {
-                    Ok(_) => {}
-                    Err(Error::Conflict) => busy += 1,
-                    Err(error) => return Err(error),
-                }
+            let mut ended = 0;
+            for batch in batches {
+                ended += usize::from(self.end_batch(batch, why).await?);
             }
-            if found == 0 || (busy > 0 && busy >= before && busy == found) {
+            if ended == 0 {
                 break;
+            }
+            if self.clock.now() >= give_up {
+                return Ok(PutOut { notifications: vec![Pointer::to_notification(&id)], deliveries: Vec::new() });
             }
         }
         let plans = self.ledger.plans(&id).await?;
-        if plans.iter().all(|plan| plan.value.pending() == 0) {
+        if plans.iter().all(|plan| plan.value.is_finished()) {
             self.close(&mut held, &plans).await?;
         } else {
             match self.ledger.save_control(&mut held, Some(self.clock.now() + LINGERS)).await {
@@ -106,5 +128,42 @@ impl Delivery {
             }
         }
         Ok(PutOut::default())
+    }
+
+    async fn end_plans(&self, id: &str) -> Result<(), Error> {
+        loop {
+            let mut moved = false;
+            for mut plan in self.ledger.plans(id).await? {
+                if plan.value.is_closed() {
+                    continue;
+                }
+                plan.value.cursor = Cursor::Ended;
+                match self.ledger.advance(id, &mut plan, None, self.clock.now()).await {
+                    Ok(()) => {}
+                    Err(Error::Conflict) => moved = true,
+                    Err(error) => return Err(error),
+                }
+            }
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    /// True when the batch was ended; false while somebody is at it.
+    async fn end_batch(&self, mut batch: Held<Batch>, why: Skip) -> Result<bool, Error> {
+        let now = self.clock.now();
+        if batch.value.is_leased(now, &self.instance, self.ledger.exclusive()) {
+            return Ok(false);
+        }
+        // Over or not, whether a send that was cut off went out is not known.
+        batch.value.recover(OnUncertain::Report, now);
+        batch.value.end(why, now);
+        batch.value.lease = None;
+        match self.ledger.report_batch(&mut batch, now).await {
+            Ok(_) => Ok(true),
+            Err(Error::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }

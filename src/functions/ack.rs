@@ -18,6 +18,9 @@ pub enum Failure {
     /// The host's envelope has another shape than we know.
     #[error("the invocation cannot be read: {0}")]
     Envelope(String),
+    /// A mistake of ours brought it down.
+    #[error("the invocation was brought down: {0}")]
+    Broken(String),
 }
 
 impl Failure {
@@ -26,7 +29,7 @@ impl Failure {
     pub fn status(&self) -> u16 {
         match self {
             Self::Store(error) if error.is_transient() => 503,
-            Self::Store(_) | Self::Pointer(_) | Self::Envelope(_) => 500,
+            Self::Store(_) | Self::Pointer(_) | Self::Envelope(_) | Self::Broken(_) => 500,
         }
     }
 }

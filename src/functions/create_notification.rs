@@ -103,7 +103,7 @@ async fn known(app: &App, id: &str, posted: &Posted) -> Result<Option<Answer>, R
 
 async fn accepted(app: &App, control: &Control) -> Result<Answer, Refusal> {
     let (audience, counts, planned, batched) = app.delivery.ledger.figures(control).await?;
-    let status = status(control, audience, &counts, planned, batched);
+    let status = status(control, audience, &counts, (planned, batched), app.delivery.clock.now());
     let body: Value = serde_json::to_value(status).unwrap_or_default();
     Ok(Answer::json(202, &body).with("Location", format!("/api/notifications/{}", control.id)))
 }

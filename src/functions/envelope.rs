@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Failure, Function, Invocation, Request, Trigger};
@@ -24,18 +25,24 @@ pub enum Asked {
 /// # Errors
 /// [`Failure::Envelope`].
 pub fn decode(function: Function, body: &[u8]) -> Result<Asked, Failure> {
-    let envelope: Value = serde_json::from_slice(body).map_err(|error| Failure::Envelope(error.to_string()))?;
+    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| Failure::Envelope(error.to_string()))?;
     match function.trigger() {
-        Trigger::Http { .. } => Ok(Asked::Http(request(data(&envelope, "req")?)?)),
-        Trigger::Queue(_) => Ok(Asked::Other(Invocation::Message(message(data(&envelope, "message")?)))),
+        Trigger::Http { .. } => Ok(Asked::Http(request(data(&envelope.data, "req")?)?)),
+        Trigger::Queue(_) => Ok(Asked::Other(Invocation::Message(message(data(&envelope.data, "message")?)))),
         // Nothing of what the timer says matters: an activation takes no input.
         Trigger::Timer => Ok(Asked::Other(Invocation::Time)),
     }
 }
 
-fn data<'a>(envelope: &'a Value, binding: &str) -> Result<&'a Value, Failure> {
-    let found = envelope.get("Data").and_then(|data| data.get(binding));
-    found.ok_or_else(|| Failure::Envelope(format!("it has no Data.{binding}")))
+/// The rest is skipped unread: the host copies what callers send into `Metadata`, however deep it is nested.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "Data", default)]
+    data: Value,
+}
+
+fn data<'a>(data: &'a Value, binding: &str) -> Result<&'a Value, Failure> {
+    data.get(binding).ok_or_else(|| Failure::Envelope(format!("it has no Data.{binding}")))
 }
 
 /// The text of a queue message: JSON within JSON as the source and captures have it, or single as the documents do.

@@ -38,12 +38,9 @@ pub async fn serve_http(app: &App, function: Function, request: &Request) -> (An
 /// # Errors
 /// [`Failure`]: the message comes back.
 pub async fn invoke(app: &App, function: Function, invocation: &Invocation) -> Result<PutOut, Failure> {
-    let done = match (function, invocation) {
-        (Function::RunNotification, Invocation::Message(message)) => run_notification::run(app, message).await,
-        (Function::DeliverBatch, Invocation::Message(message)) => deliver_batch::run(app, message).await,
-        (Function::Tick, _) => tick::run(app).await,
-        (function, _) => Err(Failure::Envelope(format!("{} is not started this way", function.name()))),
-    };
+    // In a task of its own, so that one that is brought down is one that failed, and whoever called goes on.
+    let work = tokio::spawn(run(app.clone(), function, invocation.clone()));
+    let done = work.await.unwrap_or_else(|broken| Err(Failure::Broken(broken.to_string())));
     match &done {
         Ok(put_out) => debug!(
             function = function.name(),
@@ -54,4 +51,13 @@ pub async fn invoke(app: &App, function: Function, invocation: &Invocation) -> R
         Err(failure) => error!(function = function.name(), %failure, "an invocation failed"),
     }
     done
+}
+
+async fn run(app: App, function: Function, invocation: Invocation) -> Result<PutOut, Failure> {
+    match (function, &invocation) {
+        (Function::RunNotification, Invocation::Message(message)) => run_notification::run(&app, message).await,
+        (Function::DeliverBatch, Invocation::Message(message)) => deliver_batch::run(&app, message).await,
+        (Function::Tick, _) => tick::run(&app).await,
+        (function, _) => Err(Failure::Envelope(format!("{} is not started this way", function.name()))),
+    }
 }

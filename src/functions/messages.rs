@@ -95,7 +95,8 @@ async fn bot(app: &App, activity: &Activity) -> Result<Option<String>, store::Er
         None if activity.base_channel() == "msteams" => registry.adopt(named).await?,
         None => return Ok(None),
     };
-    if bot != named {
+    // App ids are GUIDs: the same in either case.
+    if !bot.eq_ignore_ascii_case(named) {
         warn!(bot = named, "an activity for another bot changes nothing");
         return Ok(None);
     }

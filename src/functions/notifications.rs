@@ -42,7 +42,7 @@ fn after(request: &Request) -> Option<Continuation> {
 
 async fn view(app: &App, control: &Control) -> Result<StatusView, store::Error> {
     let (audience, counts, planned, batched) = app.delivery.ledger.figures(control).await?;
-    Ok(status(control, audience, &counts, planned, batched))
+    Ok(status(control, audience, &counts, (planned, batched), app.delivery.clock.now()))
 }
 
 async fn show(app: &App, id: &str) -> Result<Answer, store::Error> {
@@ -122,8 +122,8 @@ fn recipient<'a>(tenant: &'a str, recipient: &'a Recipient) -> RecipientView<'a>
     };
     RecipientView {
         tenant_id: shown_tenant(tenant),
-        aad_object_id: recipient.aad_object_id.as_deref(),
-        user_id: recipient.user_id.as_deref(),
+        aad_object_id: recipient.aad_object_id(),
+        user_id: recipient.user_id(),
         outcome,
         reason,
         at,
@@ -142,7 +142,7 @@ async fn recipients(app: &App, id: &str, outcome: &str, request: &Request) -> Re
     }
     let (mut batches, mut next, mut found) = (Vec::new(), after(request), 0);
     for _ in 0..BATCHES {
-        let (page, continuation) = app.delivery.ledger.batches(id, next.as_ref(), 1).await?;
+        let (page, continuation) = app.delivery.ledger.batches(id, next.as_ref(), 2).await?;
         found += page.iter().flat_map(|batch| matching(batch, outcome)).count();
         batches.extend(page);
         next = continuation;

@@ -18,7 +18,9 @@ pub enum Route {
 /// Finds the function of a request. A slash at the end does not matter.
 #[must_use]
 pub fn route(method: &str, path: &str) -> Route {
-    let Some(below) = path.strip_prefix("/api/") else { return Route::Unknown };
+    // The routes of the Functions host do not mind case either.
+    let prefix = path.get(..5).is_some_and(|prefix| prefix.eq_ignore_ascii_case("/api/"));
+    let Some(below) = path.get(5..).filter(|_| prefix) else { return Route::Unknown };
     let below = below.strip_suffix('/').unwrap_or(below);
     let mut allowed = Vec::new();
     for function in Function::ALL {
@@ -35,12 +37,13 @@ pub fn route(method: &str, path: &str) -> Route {
 /// The id, when the path is one of the route's.
 fn matches(route: &str, path: &str) -> Option<Option<String>> {
     match route.strip_suffix("/{id?}") {
-        None => (route == path).then_some(None),
-        Some(stem) if stem == path => Some(None),
+        None => route.eq_ignore_ascii_case(path).then_some(None),
+        Some(stem) if stem.eq_ignore_ascii_case(path) => Some(None),
         Some(stem) => {
-            let id = path.strip_prefix(stem)?.strip_prefix('/')?;
-            let id = percent_decode_str(id).decode_utf8().ok()?.into_owned();
-            (!id.is_empty()).then_some(Some(id))
+            let (head, id) = path.split_once('/')?;
+            // The Functions host passes an encoded slash on as %252F.
+            let id = percent_decode_str(id).decode_utf8().ok()?.replace("%2F", "/");
+            (stem.eq_ignore_ascii_case(head) && !id.is_empty()).then_some(Some(id))
         }
     }
 }
@@ -59,6 +62,8 @@ mod tests {
             ("GET", "/api/notifications/", to(Function::Notifications, None)),
             ("DELETE", "/api/notifications/build-12", to(Function::Notifications, Some("build-12"))),
             ("GET", "/api/users/29%3Aabc", to(Function::Users, Some("29:abc"))),
+            ("GET", "/api/users/a%252Fb", to(Function::Users, Some("a/b"))),
+            ("GET", "/API/Health", to(Function::Health, None)),
             ("GET", "/api/health", to(Function::Health, None)),
             ("PUT", "/api/health", Route::WrongMethod(vec!["GET"])),
             ("PUT", "/api/notifications", Route::WrongMethod(vec!["POST", "GET", "DELETE"])),

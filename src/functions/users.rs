@@ -96,7 +96,8 @@ async fn list(app: &App, request: &Request) -> Result<Answer, store::Error> {
     let rules = app.delivery.reach.at(app.delivery.clock.now());
     // Whoever was merged is shown as the person they proved to be.
     let shown = |person: &Person| {
-        person.merged_into.is_none() && wanted.is_none_or(|wanted| judge(person, &rules).is_ok() == wanted)
+        let is_known = person.merged_into.is_none() && !person.references.is_empty();
+        is_known && wanted.is_none_or(|wanted| judge(person, &rules).is_ok() == wanted)
     };
     let mut next = request.query.get("continuation").map(|text| Continuation(text.clone()));
     let mut found = Vec::new();

@@ -15,6 +15,8 @@ use crate::store::{Collection, Draft, ETag, Error, Key, Partition, Store, Write}
 
 /// How far ahead permits are given: whoever would wait longer goes back to the store instead.
 const HORIZON: Duration = Duration::from_secs(4);
+/// When to come back where too many reserve at once.
+const CROWDED: Duration = Duration::from_secs(1);
 /// How often a reservation is tried anew when other instances reserve at the same time.
 const TRIES: usize = 32;
 
@@ -54,7 +56,20 @@ impl Governor {
     /// As the store's.
     pub async fn reserve(&self, bot: &str, tenant: &str, count: usize) -> Result<Grant, Error> {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.change(bot, tenant, |throttle, now| throttle.reserve(count, self.rate, now, HORIZON)).await
+        match self.change(bot, tenant, |throttle, now| throttle.reserve(count, self.rate, now, HORIZON)).await {
+            // Others reserve all the time: that is a line too. A conflict here says nothing of the caller's documents.
+            Err(Error::Conflict) => Ok(Grant::Later(self.clock.now() + CROWDED)),
+            other => other,
+        }
+    }
+
+    /// Until when a tenant is paused, when it is.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn paused_until(&self, bot: &str, tenant: &str) -> Result<Option<Timestamp>, Error> {
+        let (throttle, _) = self.read(&key(bot, tenant)).await?;
+        Ok(throttle.paused_until.filter(|until| *until > self.clock.now()))
     }
 
     /// Pauses a tenant for every instance.
@@ -72,7 +87,7 @@ impl Governor {
         tenant: &str,
         decide: impl Fn(&Throttle, Timestamp) -> (T, Option<Throttle>),
     ) -> Result<T, Error> {
-        let key = Key::new(Collection::Throttles, Partition::new([bot, tenant]), "throttle");
+        let key = key(bot, tenant);
         let turn = self.turn(&key);
         let _mine = turn.lock().await;
         for _ in 0..TRIES {
@@ -104,4 +119,8 @@ impl Governor {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(key.clone()).or_default())
     }
+}
+
+fn key(bot: &str, tenant: &str) -> Key {
+    Key::new(Collection::Throttles, Partition::new([bot, tenant]), "throttle")
 }

@@ -39,7 +39,8 @@ impl Throttle {
     /// Takes a block of `count` permits at `rate` a second, unless it would begin after `horizon`; answers the time
     /// line to store, when it changed.
     pub fn reserve(&self, count: u32, rate: u32, now: Timestamp, horizon: Duration) -> (Grant, Option<Self>) {
-        let free = self.next.map_or(now, |next| next.max(now));
+        // No line is longer than the horizon; one that seems so was written by a clock that is ahead.
+        let free = self.next.map_or(now, |next| next.clamp(now, now + horizon));
         let begin = self.paused_until.map_or(free, |until| until.max(free));
         if begin > now + horizon {
             return (Grant::Later(begin), None);
@@ -77,6 +78,12 @@ mod tests {
         assert_eq!(grant, Grant::From(at(200)));
         let (grant, _) = line.expect("a line").reserve(10, 50, at(60_000), HORIZON);
         assert_eq!(grant, Grant::From(at(60_000)));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_blocks_nobody() {
+        let line = Throttle { next: Some(at(3_600_000)), ..Throttle::default() };
+        assert_eq!(line.reserve(10, 50, at(0), HORIZON).0, Grant::From(at(4_000)));
     }
 
     #[test]

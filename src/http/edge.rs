@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request as WireRequest;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use futures_util::StreamExt;
 use tracing::{error, warn};
 use url::form_urlencoded;
 
@@ -22,6 +23,10 @@ use crate::functions::{Answer, Function, Request, Route, Trigger, invoke, route,
 const BODY: usize = 1024 * 1024;
 /// The largest envelope: a body written as JSON within JSON takes up to six times its size.
 const ENVELOPE: usize = 8 * 1024 * 1024;
+/// Of a body over the limit so much is read and thrown away.
+const BODY_DRAIN: usize = 4 * 1024 * 1024;
+/// What the Functions host passes on at most, written as JSON.
+const ENVELOPE_DRAIN: usize = 256 * 1024 * 1024;
 
 /// How long a request waits for a store that is being opened.
 const SOON: Duration = Duration::from_secs(2);
@@ -124,9 +129,9 @@ impl Edge {
         {
             return refusal;
         }
-        match read(request, BODY).await {
+        match read(request, BODY, BODY_DRAIN).await {
             Ok(body) => asked.body = Some(body),
-            Err(refusal) => return refusal,
+            Err(unread) => return unread.answer(BODY),
         }
         let (answer, put_out) = serve_http(app, function, &asked).await;
         if let Mode::Serve { sink, .. } = &self.mode
@@ -141,20 +146,18 @@ impl Edge {
         if request.method() != "POST" {
             return wrong_method("POST");
         }
-        let body = match read(request, ENVELOPE).await {
+        let is_http = matches!(function.trigger(), Trigger::Http { .. });
+        let body = match read(request, ENVELOPE, ENVELOPE_DRAIN).await {
             Ok(body) => body,
-            Err(refusal) => return refusal,
+            // To the host a success, or the caller would hear of an empty 500 only.
+            Err(unread @ Unread::TooLarge) if is_http => {
+                return Answer::json(200, &envelope::answered(function, &unread.answer(BODY), &PutOut::default()));
+            }
+            Err(unread) => return unread.answer(ENVELOPE),
         };
         let done = match envelope::decode(function, &body) {
             Ok(Asked::Http(asked)) => {
-                let (answer, put_out) = match function.trigger() {
-                    Trigger::Http { methods, .. } if !methods.contains(&asked.method.as_str()) => {
-                        (wrong_method(&methods.join(", ")), PutOut::default())
-                    }
-                    Trigger::Http { .. } | Trigger::Queue(_) | Trigger::Timer => {
-                        serve_http(app, function, &asked).await
-                    }
-                };
+                let (answer, put_out) = answer_enveloped(app, function, asked).await;
                 Ok(envelope::answered(function, &answer, &put_out))
             }
             Ok(Asked::Other(invocation)) => {
@@ -169,6 +172,19 @@ impl Edge {
             Ok(reply) => Answer::json(200, &reply),
             Err(failure) => Answer::problem(failure.status(), "The invocation failed", "It is in the log."),
         }
+    }
+}
+
+async fn answer_enveloped(app: &App, function: Function, asked: Request) -> (Answer, PutOut) {
+    let alone = |answer| (answer, PutOut::default());
+    if asked.body.as_ref().is_some_and(|body| body.len() > BODY) {
+        return alone(Unread::TooLarge.answer(BODY));
+    }
+    match function.trigger() {
+        Trigger::Http { methods, .. } if !methods.contains(&asked.method.as_str()) => {
+            alone(wrong_method(&methods.join(", ")))
+        }
+        Trigger::Http { .. } | Trigger::Queue(_) | Trigger::Timer => serve_http(app, function, &asked).await,
     }
 }
 
@@ -195,31 +211,46 @@ fn headers(map: &HeaderMap) -> BTreeMap<String, String> {
     map.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
-async fn read(request: WireRequest, limit: usize) -> Result<Vec<u8>, Answer> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let too_large = || {
-        warn!(limit, "a body over the limit was refused");
-        Answer::problem(413, "Content too large", &format!("a body may have {limit} bytes")).with("Connection", "close")
-    };
-    if announced.is_some_and(|bytes: usize| bytes > limit) {
-        return Err(too_large());
-    }
-    match to_bytes(request.into_body(), limit).await {
-        Ok(bytes) => Ok(bytes.into()),
-        Err(failure) if is_over_limit(&failure) => Err(too_large()),
-        Err(_) => Err(Answer::problem(400, "Bad request", "the body broke off")),
+/// Why a body was not read.
+enum Unread {
+    /// It has more bytes than are taken; they were read and thrown away as far as that is sensible.
+    TooLarge,
+    /// It broke off.
+    Broken,
+}
+
+impl Unread {
+    fn answer(&self, limit: usize) -> Answer {
+        match self {
+            Self::TooLarge => {
+                warn!(limit, "a body over the limit was refused");
+                let detail = format!("a body may have {limit} bytes");
+                Answer::problem(413, "Content too large", &detail).with("Connection", "close")
+            }
+            Self::Broken => Answer::problem(400, "Bad request", "the body broke off"),
+        }
     }
 }
 
-fn is_over_limit(failure: &axum::Error) -> bool {
-    let mut source = std::error::Error::source(failure);
-    while let Some(error) = source {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        source = error.source();
+/// Reads a body; of one over the limit up to `drain` bytes are thrown away, so that the sender hears the answer.
+async fn read(request: WireRequest, limit: usize, drain: usize) -> Result<Vec<u8>, Unread> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let announced: Option<usize> = length.and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes| bytes > limit.max(drain)) {
+        return Err(Unread::TooLarge);
     }
-    failure.to_string().contains("length limit exceeded")
+    let (mut body, mut seen) = (Vec::new(), 0_usize);
+    let mut chunks = request.into_body().into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Unread::Broken)?;
+        seen = seen.saturating_add(chunk.len());
+        if seen <= limit {
+            body.extend_from_slice(&chunk);
+        } else if seen > drain {
+            return Err(Unread::TooLarge);
+        }
+    }
+    if seen > limit { Err(Unread::TooLarge) } else { Ok(body) }
 }
 
 fn wire(answer: Answer) -> Response {

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::people::Skip;
 
+/// How many reasons for failure are told apart.
+const REASONS: usize = 50;
+
 /// How a recipient ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<'a> {
@@ -59,7 +62,9 @@ impl Counts {
             *self.skipped.entry(*reason).or_default() += count;
         }
         for (reason, count) in &other.failed {
-            *self.failed.entry(reason.clone()).or_default() += count;
+            // Reasons are Teams' own words: however many there are, the figures stay small.
+            let known = self.failed.contains_key(reason) || self.failed.len() < REASONS;
+            *self.failed.entry(if known { reason.clone() } else { "other".to_owned() }).or_default() += count;
         }
         self
     }
@@ -67,13 +72,15 @@ impl Counts {
     /// These without what was counted before. An outcome is final, so no count is smaller than it was.
     #[must_use]
     pub fn minus(mut self, earlier: &Self) -> Self {
-        self.sent -= earlier.sent;
-        self.uncertain -= earlier.uncertain;
+        self.sent = self.sent.saturating_sub(earlier.sent);
+        self.uncertain = self.uncertain.saturating_sub(earlier.uncertain);
         for (reason, count) in &earlier.skipped {
-            *self.skipped.entry(*reason).or_default() -= count;
+            let left = self.skipped.entry(*reason).or_default();
+            *left = left.saturating_sub(*count);
         }
         for (reason, count) in &earlier.failed {
-            *self.failed.entry(reason.clone()).or_default() -= count;
+            let left = self.failed.entry(reason.clone()).or_default();
+            *left = left.saturating_sub(*count);
         }
         self.skipped.retain(|_, count| *count > 0);
         self.failed.retain(|_, count| *count > 0);

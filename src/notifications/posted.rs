@@ -1,6 +1,8 @@
 //! What may be posted to `/api/notifications`, and what is wrong with what was.
 
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Datelike, Utc};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -98,9 +100,9 @@ struct Wire {
     id: Option<String>,
     content: Content,
     audience: WireAudience,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "instant")]
     send_at: Option<Timestamp>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "instant")]
     expires_at: Option<Timestamp>,
     #[serde(default)]
     on_uncertain: Option<OnUncertain>,
@@ -169,9 +171,23 @@ fn invalid(field: &'static str, reason: impl Into<String>) -> Problem {
 /// # Errors
 /// [`Problem`], naming the field.
 pub fn read(body: &[u8]) -> Result<Posted, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let wire: Wire = serde_path_to_error::deserialize(&mut json).map_err(|error| malformed(&error))?;
-    json.end().map_err(|error| Problem::Malformed { field: None, reason: error.to_string() })?;
+    let malformed = |error: serde_json::Error| Problem::Malformed { field: None, reason: error.to_string() };
+    let json: Value = serde_json::from_slice(body).map_err(malformed)?;
+    // A list would be read as an object's fields in order.
+    for (field, value) in
+        [(None, Some(&json)), (Some("content"), json.get("content")), (Some("audience"), json.get("audience"))]
+    {
+        if value.is_some_and(|value| !value.is_object()) {
+            return Err(Problem::Malformed {
+                field: field.map(str::to_owned),
+                reason: "expected a JSON object".into(),
+            });
+        }
+    }
+    let wire: Wire = serde_path_to_error::deserialize(&json).map_err(|error| {
+        let path = error.path().to_string();
+        Problem::Malformed { field: Some(path).filter(|path| path != "."), reason: error.inner().to_string() }
+    })?;
     Ok(Posted {
         id: wire.id,
         content: wire.content,
@@ -183,10 +199,13 @@ pub fn read(body: &[u8]) -> Result<Posted, Problem> {
     })
 }
 
-fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let path = error.path().to_string();
-    let field = Some(path).filter(|path| path != "." && !error.inner().is_syntax() && !error.inner().is_eof());
-    Problem::Malformed { field, reason: error.inner().to_string() }
+/// An instant of the years that people mean, with an offset.
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let read = DateTime::parse_from_rfc3339(&text).map(|instant| instant.with_timezone(&Utc));
+    let read = read.ok().filter(|instant| (1..=9999).contains(&instant.year()));
+    read.map(Some)
+        .ok_or_else(|| D::Error::custom("expected a date and time with an offset, such as 2026-11-23T09:00:00+01:00"))
 }
 
 fn audience(wire: WireAudience) -> Result<Audience, Problem> {
@@ -288,6 +307,12 @@ mod tests {
             (r#"{"content":{"text":"x","colour":"red"},"audience":{"all":true}}"#, Some("content.colour")),
             (r#"{"content":{"text":7},"audience":{"all":true}}"#, Some("content.text")),
             (r#"{"content":{"text":"x"},"audience":{"all":true},"sendAt":"soon"}"#, Some("sendAt")),
+            (r#"{"content":{"text":"x"},"audience":{"all":true},"sendAt":"+262142-01-01T00:00:00Z"}"#, Some("sendAt")),
+            (r#"{"content":{"text":"x","format":null},"audience":{"all":true}}"#, Some("content.format")),
+            (r#"{"content":{"text":"x","format":"html"},"audience":{"all":true}}"#, Some("content.format")),
+            (r#"{"content":{"text":"x"},"audience":{"all":true},"onUncertain":7}"#, Some("onUncertain")),
+            (r#"{"content":["x"],"audience":{"all":true}}"#, Some("content")),
+            (r#"["x",{"text":"x"},{"all":true}]"#, None),
             (r#"{"content":{"text":"x"}}"#, None),
             (r#"{"content""#, None),
             (r#"{"content":{"text":"x"},"audience":{}}"#, Some("audience")),

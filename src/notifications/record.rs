@@ -1,9 +1,9 @@
-//! A notification as stored: a small document that says how it stands, and one that holds what was posted, which may
-//! be a megabyte and never changes.
+//! A notification as stored: a small document that says how it stands, one that says what is sent, and one that holds
+//! what was posted, which may be a megabyte. The last two never change.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Posted};
+use super::{Content, Counts, OnUncertain, Posted};
 use crate::clock::Timestamp;
 use crate::store::{Collection, Continuation, Key, Partition, V1};
 
@@ -121,6 +121,26 @@ impl Control {
             Stage::Scheduled | Stage::Running if has_expired => Stage::Expired,
             Stage::Scheduled | Stage::Running | Stage::Cancelled | Stage::Expired | Stage::Completed => self.stage,
         }
+    }
+}
+
+/// What is sent, and how: the part of a request that each batch reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// The stored shape.
+    pub v: V1,
+    /// What people get.
+    pub content: Content,
+    /// What to do with doubtful sends.
+    pub on_uncertain: OnUncertain,
+}
+
+impl Message {
+    /// Its name in the store.
+    #[must_use]
+    pub fn key(id: &str) -> Key {
+        Key::new(Collection::Notifications, Partition::new([id]), "message")
     }
 }
 

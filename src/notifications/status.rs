@@ -52,8 +52,14 @@ pub struct CountsView {
 /// The status of a notification whose tenants have planned `audience` recipients and had these outcomes.
 /// `planned` says whether all tenants are through, `batched` whether there is a batch.
 #[must_use]
-pub fn status(control: &Control, audience: u64, counts: &Counts, planned: bool, batched: bool) -> StatusView {
-    let state = match control.stage {
+pub fn status(
+    control: &Control,
+    audience: u64,
+    counts: &Counts,
+    (planned, batched): (bool, bool),
+    now: Timestamp,
+) -> StatusView {
+    let state = match control.stage_at(now) {
         Stage::Scheduled => "scheduled",
         Stage::Running if batched => "sending",
         Stage::Running => "planning",

@@ -59,6 +59,13 @@ impl Conversation {
         self
     }
 
+    /// Without these.
+    #[must_use]
+    pub fn without(mut self, holders: &[Holder]) -> Self {
+        self.holders.retain(|holder| !holders.contains(holder));
+        self
+    }
+
     /// With somebody who takes it for a Teams chat.
     #[must_use]
     pub fn held_by(mut self, tenant: &str, person: &str) -> Self {

@@ -72,7 +72,8 @@ impl Registry {
     }
 
     /// The older person takes over first and the younger steps back after: killed in between, nobody is lost, and
-    /// the next activity that names both ids does it again.
+    /// the next activity that names both ids does it again. Who is older is read from what is stored and never
+    /// changes, so that two who merge at the same time agree, and nobody is ever merged into somebody younger.
     async fn merge(
         &self,
         bot: &str,
@@ -81,33 +82,60 @@ impl Registry {
         aliases: &[String],
         received: Timestamp,
     ) -> Result<String, Error> {
-        let mut survivors = Vec::new();
-        for person in persons {
-            let survivor = self.survivor(bot, tenant, person).await?;
-            let age = self.person(bot, tenant, &survivor).await?.map_or(received, |person| person.first_seen);
-            survivors.push((age, survivor));
-        }
-        survivors.sort();
-        survivors.dedup();
-        let (_, older) = survivors.first().cloned().ok_or(Error::Conflict)?;
-        for (_, younger) in survivors.iter().skip(1) {
+        for _ in 0..TRIES {
+            let mut survivors = Vec::new();
+            for person in persons {
+                let survivor = self.survivor(bot, tenant, person).await?;
+                survivors.push((self.born(bot, tenant, &survivor, received).await?, survivor));
+            }
+            survivors.sort();
+            survivors.dedup();
+            let (_, older) = survivors.first().cloned().ok_or(Error::Conflict)?;
+            let Some((_, younger)) = survivors.get(1) else {
+                for alias in aliases {
+                    self.retarget(bot, tenant, alias, &older).await?;
+                }
+                return Ok(older);
+            };
             self.absorb(bot, tenant, &older, younger, received).await?;
         }
-        for alias in aliases {
-            self.retarget(bot, tenant, alias, &older).await?;
-        }
-        Ok(older)
+        Err(Error::Conflict)
     }
 
-    async fn absorb(&self, bot: &str, tenant: &str, older: &str, younger: &str, now: Timestamp) -> Result<(), Error> {
-        if let Some(absorbed) = self.person(bot, tenant, younger).await? {
-            self.change(bot, (tenant, older), now, |person| person.absorbing(&absorbed)).await?;
+    /// When a person was first seen; one who is about to be made by another activity is made here.
+    async fn born(&self, bot: &str, tenant: &str, person: &str, received: Timestamp) -> Result<Timestamp, Error> {
+        loop {
+            if let Some(found) = self.person(bot, tenant, person).await? {
+                return Ok(found.first_seen);
+            }
+            let draft = Draft::of(&Person::new(tenant, person, received))?.ranked(received);
+            match self.store().write(Write::Create(Self::person_key(bot, tenant, person), draft)).await {
+                Ok(_) | Err(Error::Conflict) => {}
+                Err(error) => return Err(error),
+            }
         }
-        // Made even where there is none yet: an activity that is under way may be about to make it.
-        let step_back = |person: Person| Person { merged_into: Some(older.to_owned()), ..person };
-        self.change(bot, (tenant, younger), now, step_back).await?;
-        info!(tenant, older, younger, "merged two persons who proved to be one");
-        Ok(())
+    }
+
+    /// One step: the older takes over what the younger is at this moment, and only that moment's younger steps back.
+    async fn absorb(&self, bot: &str, tenant: &str, older: &str, younger: &str, now: Timestamp) -> Result<(), Error> {
+        let Some((absorbed, etag)) = self.versioned(bot, tenant, younger).await? else { return Ok(()) };
+        if absorbed.merged_into.is_some() {
+            return Ok(());
+        }
+        self.change(bot, (tenant, older), now, |person| person.absorbing(&absorbed)).await?;
+        let first_seen = absorbed.first_seen;
+        let step_back = Person { merged_into: Some(older.to_owned()), ..absorbed };
+        let write =
+            Write::Replace(Self::person_key(bot, tenant, younger), Draft::of(&step_back)?.ranked(first_seen), etag);
+        match self.store().write(write).await {
+            Ok(_) => {
+                info!(tenant, older, younger, "merged two persons who proved to be one");
+                Ok(())
+            }
+            // The younger did something meanwhile: the next step takes that over too.
+            Err(Error::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn retarget(&self, bot: &str, tenant: &str, alias: &str, person: &str) -> Result<(), Error> {

@@ -95,9 +95,9 @@ impl Person {
     #[must_use]
     pub fn after(mut self, channel: Channel, sighting: &Sighting) -> Self {
         match (sighting.signal, self.references.get(&channel)) {
-            // Nobody was ever there: the removal of what we never knew makes nothing.
-            (Signal::Ignored, _) | (Signal::Removed, None) => {}
-            (Signal::Alive | Signal::Installed, None) => {
+            (Signal::Ignored, _) => {}
+            // A removal is kept even of what was never seen: the install may arrive after it.
+            (Signal::Alive | Signal::Installed | Signal::Removed, None) => {
                 self.references.insert(channel, Reference::first(sighting));
             }
             (Signal::Alive | Signal::Installed | Signal::Removed, Some(known)) => {
@@ -145,7 +145,7 @@ impl Person {
         self.user_id = self.user_id.or_else(|| younger.user_id.clone());
         self.aad_object_id = self.aad_object_id.or_else(|| younger.aad_object_id.clone());
         for (channel, theirs) in &younger.references {
-            let newer = |ours: &Reference| ours.last_seen >= theirs.last_seen;
+            let newer = |ours: &Reference| ours.last_seen > theirs.last_seen;
             if !self.references.get(channel).is_some_and(newer) {
                 self.references.insert(*channel, theirs.clone());
             }
@@ -158,9 +158,9 @@ impl Person {
 
     /// What a failed send taught about the Teams chat with this conversation.
     #[must_use]
-    pub fn taught(mut self, conversation_id: &str, state: super::State) -> Self {
+    pub fn taught(mut self, conversation_id: &str, state: super::State, sent: Timestamp) -> Self {
         let known = self.references.get(&Channel::TeamsChat);
-        if let Some(next) = known.and_then(|reference| reference.taught(conversation_id, state)) {
+        if let Some(next) = known.and_then(|reference| reference.taught(conversation_id, state, sent)) {
             self.references.insert(Channel::TeamsChat, next);
         }
         self

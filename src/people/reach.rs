@@ -94,7 +94,7 @@ pub fn in_audience(person: &Person, rules: &Rules<'_>) -> bool {
 /// True when a Copilot reference was not seen for so long that it counts no more.
 #[must_use]
 fn has_faded(reference: &Reference, rules: &Rules<'_>) -> bool {
-    reference.last_seen + rules.keep_copilot <= rules.now
+    (rules.now - reference.last_seen).to_std().is_ok_and(|unseen| unseen >= rules.keep_copilot)
 }
 
 /// Where to notify a person, or why not.

@@ -1,5 +1,7 @@
 //! Makes an activity part of what is known, before it is answered.
 
+use std::time::Duration;
+
 use tracing::info;
 
 use super::{Conversation, Identity, Person, Reference, Registry, Sighting, Signal, signal};
@@ -10,6 +12,9 @@ use crate::store::Error;
 
 /// The tenant of persons whose activities name none: other channels than Teams have no tenants.
 const NO_TENANT: &str = "none";
+
+/// How far the sender's clock may be ahead of ours.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
 
 /// Why an activity changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +58,8 @@ pub async fn record(
     received: Timestamp,
 ) -> Result<Recorded, Error> {
     let meaning = signal(activity, channel);
-    let at = activity.timestamp.unwrap_or(received);
+    // A clock that is ahead must not shut out what comes after it for longer than a day.
+    let at = activity.timestamp.map_or(received, |at| at.min(received + AHEAD));
     if evidence.names_copilot() {
         entomb(registry, bot, &activity.conversation_id, at).await?;
     }
@@ -62,49 +68,58 @@ pub async fn record(
     }
     let Some(identity) = identity(activity) else { return Ok(Recorded::Nothing(Refused::Nobody)) };
     let tenant = activity.tenant().unwrap_or(NO_TENANT).to_lowercase();
-    let (channel, evidence) = heed_tombstone(registry, bot, &activity.conversation_id, channel, evidence).await?;
     let Some(key) = registry.resolve(bot, &tenant, &identity, received).await? else {
         return Ok(Recorded::Nothing(Refused::Nobody));
     };
     registry.note_tenant(bot, &tenant).await?;
-    if channel == Channel::TeamsChat && meaning != Signal::Removed {
-        let hold = |conversation: Conversation| conversation.held_by(&tenant, &key);
-        registry.note_conversation(bot, &activity.conversation_id, hold).await?;
-    }
+    let (channel, evidence) = heed_tombstone(registry, bot, activity, (&tenant, &key), channel, evidence).await?;
     let sighting = sighting(activity, evidence, meaning, at, received);
     let change = |person: Person| {
         let repeated = person.references.get(&channel).is_some_and(|reference| reference.knows(&sighting));
         let person = person.named(&identity).after(channel, &sighting);
         muted.filter(|_| !repeated).map_or(person.clone(), |muted| person.muting(muted, at))
     };
-    let (before, person) = registry.change(bot, (&tenant, &key), received, change).await?;
+    let (before, mut person) = registry.change(bot, (&tenant, &key), received, change).await?;
+    // A marker that was seen since we looked found us among the holders, but perhaps not this write.
+    if channel == Channel::TeamsChat && registry.conversation(bot, &activity.conversation_id).await?.is_copilot() {
+        let demote = |person: Person| person.without_teams_chat(&activity.conversation_id);
+        person = registry.change(bot, (&tenant, &key), received, demote).await?.1;
+    }
     let known = before.as_ref().and_then(|person| person.references.get(&channel));
     let repeated = known.is_some_and(|reference| reference.knows(&sighting));
     Ok(Recorded::Person { person: Box::new(person), here: Box::new(Reference::first(&sighting)), channel, repeated })
 }
 
-/// From here on the conversation is never a Teams chat, for anybody.
+/// From here on the conversation is never a Teams chat, for anybody. Holders stay listed until they are demoted, so
+/// that a crash in between is made good by the activity when it comes again.
 async fn entomb(registry: &Registry, bot: &str, conversation_id: &str, at: Timestamp) -> Result<(), Error> {
-    if registry.conversation(bot, conversation_id).await?.is_copilot() {
+    let known = registry.conversation(bot, conversation_id).await?;
+    if known.is_copilot() && known.holders.is_empty() {
         return Ok(());
     }
-    let conversation = registry.note_conversation(bot, conversation_id, |known| known.marked(at)).await?;
-    for holder in conversation.holders {
+    let marked = registry.note_conversation(bot, conversation_id, |known| known.marked(at)).await?;
+    for holder in &marked.holders {
         info!(tenant = holder.tenant, person = holder.person, "a Teams chat proved to be Copilot's");
         let demote = |person: Person| person.without_teams_chat(conversation_id);
         registry.amend(bot, (&holder.tenant, &holder.person), at, demote).await?;
     }
-    Ok(())
+    registry.note_conversation(bot, conversation_id, |known| known.without(&marked.holders)).await.map(drop)
 }
 
+/// The channel that counts; whoever takes the conversation for a Teams chat is listed as its holder first.
 async fn heed_tombstone(
     registry: &Registry,
     bot: &str,
-    conversation_id: &str,
+    activity: &Activity,
+    (tenant, person): (&str, &str),
     channel: Channel,
     mut evidence: Evidence,
 ) -> Result<(Channel, Evidence), Error> {
-    if channel != Channel::TeamsChat || !registry.conversation(bot, conversation_id).await?.is_copilot() {
+    if channel != Channel::TeamsChat {
+        return Ok((channel, evidence));
+    }
+    let hold = |known: Conversation| if known.is_copilot() { known } else { known.held_by(tenant, person) };
+    if !registry.note_conversation(bot, &activity.conversation_id, hold).await?.is_copilot() {
         return Ok((channel, evidence));
     }
     "its conversation was seen with a Copilot marker".clone_into(&mut evidence.because);

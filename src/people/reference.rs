@@ -56,7 +56,7 @@ pub struct Reference {
     pub conversation_id: String,
     /// Which Bot Connector to send through.
     pub service_url: String,
-    /// When the service URL last came in an activity that was accepted.
+    /// When an activity of the user was last accepted here, by our clock.
     pub verified_at: Timestamp,
     /// The bot as the channel names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +117,7 @@ impl Reference {
         if sighting.signal == Signal::Alive && self.state == State::Blocked {
             next.state = State::Active;
         }
+        next.verified_at = self.verified_at.max(sighting.received);
         next.first_seen = self.first_seen.min(sighting.at);
         next.recent.clone_from(&self.recent);
         next.recent.extend(sighting.activity_id.iter().cloned());
@@ -139,10 +140,12 @@ impl Reference {
         }
     }
 
-    /// What a failed send teaches. Only of the conversation that it went to: the user may be elsewhere by now.
+    /// What a failed send teaches. Only of the conversation that it went to, and only when the user did nothing since:
+    /// they may be elsewhere, or back, by now.
     #[must_use]
-    pub fn taught(&self, conversation_id: &str, state: State) -> Option<Self> {
-        let changes = self.conversation_id == conversation_id && self.state != state;
+    pub fn taught(&self, conversation_id: &str, state: State, sent: Timestamp) -> Option<Self> {
+        let same = self.conversation_id == conversation_id && self.verified_at <= sent;
+        let changes = same && self.state != state;
         changes.then(|| Self { state, ..self.clone() })
     }
 }

@@ -1,6 +1,7 @@
 //! Persons in the store: found by any of their ids, changed under their etag, merged when two prove to be one.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -37,14 +38,26 @@ pub struct Registry {
     store: Arc<dyn Store>,
     bot: Arc<OnceCell<String>>,
     tenants: Arc<Mutex<HashSet<String>>>,
+    turns: Arc<[tokio::sync::Mutex<()>]>,
 }
+
+/// How many turns there are; two persons who share one only wait for each other.
+const TURNS: usize = 64;
 
 impl Registry {
     /// The registry of the bot with this app id; without one, of the first bot that is seen.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, app_id: Option<&str>) -> Self {
         let bot = OnceCell::new_with(app_id.map(str::to_owned));
-        Self { store, bot: Arc::new(bot), tenants: Arc::default() }
+        let turns = std::iter::repeat_with(tokio::sync::Mutex::default).take(TURNS).collect();
+        Self { store, bot: Arc::new(bot), tenants: Arc::default(), turns }
+    }
+
+    fn turn(&self, tenant: &str, person: &str) -> &tokio::sync::Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        (tenant, person).hash(&mut hasher);
+        let turn = usize::try_from(hasher.finish() % 64).unwrap_or_default();
+        &self.turns[turn % TURNS]
     }
 
     pub(super) fn store(&self) -> &dyn Store {
@@ -83,7 +96,7 @@ impl Registry {
         }
     }
 
-    fn person_key(bot: &str, tenant: &str, person: &str) -> Key {
+    pub(super) fn person_key(bot: &str, tenant: &str, person: &str) -> Key {
         Key::new(Collection::People, Partition::new([bot, tenant, person]), "person")
     }
 
@@ -95,7 +108,12 @@ impl Registry {
         Ok(self.versioned(bot, tenant, person).await?.map(|(person, _)| person))
     }
 
-    async fn versioned(&self, bot: &str, tenant: &str, person: &str) -> Result<Option<(Person, ETag)>, Error> {
+    pub(super) async fn versioned(
+        &self,
+        bot: &str,
+        tenant: &str,
+        person: &str,
+    ) -> Result<Option<(Person, ETag)>, Error> {
         let Some(document) = self.store.get(&Self::person_key(bot, tenant, person)).await? else { return Ok(None) };
         Ok(Some((document.read()?, document.etag)))
     }
@@ -110,7 +128,8 @@ impl Registry {
         documents.into_iter().map(|document| document.map(|found| found.read()).transpose()).collect()
     }
 
-    /// Changes a person, who is made when there is none; answers what was there before and what is there now.
+    /// Changes a person, who is made when there is none, or whoever they were merged into; answers what was there
+    /// before and what is there now.
     ///
     /// # Errors
     /// As the store's; [`Error::Conflict`] when others kept changing the same person.
@@ -121,18 +140,25 @@ impl Registry {
         received: Timestamp,
         change: impl Fn(Person) -> Person,
     ) -> Result<(Option<Person>, Person), Error> {
-        let key = Self::person_key(bot, tenant, person);
+        // Who writes to the same person within this process takes turns instead of colliding in the store.
+        let _mine = self.turn(tenant, person).lock().await;
+        let mut person = person.to_owned();
         for _ in 0..TRIES {
-            let found = self.versioned(bot, tenant, person).await?;
+            let found = self.versioned(bot, tenant, &person).await?;
             let before = found.as_ref().map(|(person, _)| person.clone());
-            let next = change(before.clone().unwrap_or_else(|| Person::new(tenant, person, received)));
+            if let Some(older) = before.as_ref().and_then(|person| person.merged_into.clone()) {
+                person = older;
+                continue;
+            }
+            let key = Self::person_key(bot, tenant, &person);
+            let next = change(before.clone().unwrap_or_else(|| Person::new(tenant, &person, received)));
             if before.as_ref() == Some(&next) {
                 return Ok((before, next));
             }
             let draft = Draft::of(&next)?.ranked(next.first_seen);
             let write = match found {
-                Some((_, etag)) => Write::Replace(key.clone(), draft, etag),
-                None => Write::Create(key.clone(), draft),
+                Some((_, etag)) => Write::Replace(key, draft, etag),
+                None => Write::Create(key, draft),
             };
             match self.store.write(write).await {
                 Ok(_) => return Ok((before, next)),

@@ -4,7 +4,7 @@
 //! (`tests/fixtures/activities`). Unknown fields and unknown types are let through, since "new events can be added
 //! anytime" (subscribe-to-conversation-events); wrong JSON types of fields that we use are refused by name.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -13,6 +13,8 @@ use crate::clock::Timestamp;
 
 /// The longest id that is taken. The protocol sets no limit; stores do (1,023 bytes in Cosmos DB).
 pub const MAX_ID: usize = 800;
+/// The longest tenant that is taken: it stands in every queue message.
+const MAX_TENANT: usize = 128;
 
 /// Why a body is no activity.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -151,31 +153,72 @@ pub fn parse(body: &[u8]) -> Result<Activity, BadActivity> {
     if !raw.is_object() {
         return Err(bad("(the body)", "expected a JSON object"));
     }
+    for field in ["from", "recipient", "conversation"] {
+        object(field, raw.get(field))?;
+    }
+    for field in ["membersAdded", "membersRemoved"] {
+        for member in raw.get(field).and_then(Value::as_array).into_iter().flatten() {
+            object(field, Some(member))?;
+        }
+    }
     let wire: Wire = serde_path_to_error::deserialize(&raw)
         .map_err(|error| bad(&error.path().to_string(), &error.inner().to_string()))?;
-    let conversation = wire.conversation.unwrap_or_default();
+    let conversation = conversation(wire.conversation.unwrap_or_default(), &raw)?;
+    let members = |field: &str, accounts: Option<Vec<Account>>| {
+        accounts.unwrap_or_default().into_iter().map(|one| account(field, Some(one))).collect::<Result<Vec<_>, _>>()
+    };
     Ok(Activity {
         kind: required("type", wire.kind)?,
-        id: short("id", wire.id)?,
+        id: short("id", wire.id)?.filter(|id| !matches!(id.as_str(), "" | "." | "..")),
         channel_id: required("channelId", wire.channel_id)?,
         service_url: required("serviceUrl", wire.service_url)?,
         timestamp: wire.timestamp.as_deref().map(instant).transpose()?.flatten(),
-        locale: wire.locale,
+        locale: short("locale", wire.locale)?,
         name: wire.name,
         action: wire.action,
         text: wire.text,
         from: account("from", wire.from)?,
         recipient: account("recipient", wire.recipient)?,
-        conversation_id: required("conversation.id", conversation.id.clone())?,
+        conversation_id: id_of_conversation(&conversation)?,
         conversation,
-        members_added: wire.members_added.unwrap_or_default(),
-        members_removed: wire.members_removed.unwrap_or_default(),
+        members_added: members("membersAdded", wire.members_added)?,
+        members_removed: members("membersRemoved", wire.members_removed)?,
         raw,
     })
 }
 
 fn bad(field: &str, reason: &str) -> BadActivity {
     BadActivity::Field { field: field.to_owned(), reason: reason.to_owned() }
+}
+
+/// A list would be read as an object's fields in order.
+fn object(field: &str, value: Option<&Value>) -> Result<(), BadActivity> {
+    match value {
+        None | Some(Value::Null | Value::Object(_)) => Ok(()),
+        Some(_) => Err(bad(field, "expected a JSON object")),
+    }
+}
+
+fn conversation(conversation: Conversation, raw: &Value) -> Result<Conversation, BadActivity> {
+    let in_channel_data = raw.pointer("/channelData/tenant/id").and_then(Value::as_str);
+    let too_long = |tenant: &str| tenant.len() > MAX_TENANT || tenant.chars().any(char::is_control);
+    if conversation.tenant_id.as_deref().is_some_and(too_long) {
+        return Err(bad("conversation.tenantId", &format!("expected at most {MAX_TENANT} bytes")));
+    }
+    if in_channel_data.is_some_and(too_long) {
+        return Err(bad("channelData.tenant.id", &format!("expected at most {MAX_TENANT} bytes")));
+    }
+    let conversation_type = short("conversation.conversationType", conversation.conversation_type)?;
+    Ok(Conversation { conversation_type, ..conversation })
+}
+
+/// An id that a URL would swallow as a step up or nowhere is none.
+fn id_of_conversation(conversation: &Conversation) -> Result<String, BadActivity> {
+    let id = required("conversation.id", conversation.id.clone())?;
+    if id == "." || id == ".." {
+        return Err(bad("conversation.id", "it is no id"));
+    }
+    Ok(id)
 }
 
 fn required(field: &str, value: Option<String>) -> Result<String, BadActivity> {
@@ -188,6 +231,7 @@ fn required(field: &str, value: Option<String>) -> Result<String, BadActivity> {
 fn short(field: &str, value: Option<String>) -> Result<Option<String>, BadActivity> {
     match value {
         Some(value) if value.len() > MAX_ID => Err(bad(field, &format!("it is longer than {MAX_ID} bytes"))),
+        Some(value) if value.chars().any(char::is_control) => Err(bad(field, "it has control characters")),
         other => Ok(other),
     }
 }
@@ -208,8 +252,8 @@ fn instant(text: &str) -> Result<Option<Timestamp>, BadActivity> {
     let with_offset = DateTime::parse_from_rfc3339(text).map(|instant| instant.with_timezone(&Utc));
     let without = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|instant| instant.and_utc());
     match with_offset.or_else(|_| without()) {
-        Ok(instant) => Ok(Some(instant)),
-        Err(_) => Err(bad("timestamp", "expected a date and time such as 2026-05-01T10:00:00Z")),
+        Ok(instant) if (1..=9999).contains(&instant.year()) => Ok(Some(instant)),
+        Ok(_) | Err(_) => Err(bad("timestamp", "expected a date and time such as 2026-05-01T10:00:00Z")),
     }
 }
 
@@ -243,6 +287,10 @@ mod tests {
         assert!(refusal("[]").contains("expected a JSON object"));
         assert!(refusal(&minimal(r#","from":{"id":7}"#)).starts_with("`from.id`: invalid type: integer `7`"));
         assert!(refusal(&minimal(r#","timestamp":"yesterday""#)).starts_with("`timestamp`"));
+        assert!(refusal(&minimal(r#","timestamp":"+262142-12-31T23:59:59""#)).starts_with("`timestamp`"));
+        assert!(refusal(&minimal(r#","from":["29:x"]"#)).starts_with("`from`: expected a JSON object"));
+        let tenant = format!(r#","channelData":{{"tenant":{{"id":"{}"}}}}"#, "x".repeat(200));
+        assert!(refusal(&minimal(&tenant)).starts_with("`channelData.tenant.id`"));
         assert!(refusal(r#"{"type":"message"}"#).starts_with("`channelId`: it is missing"));
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         assert!(refusal(&minimal(&format!(r#","value":{deep}"#))).contains("recursion limit"));

@@ -24,7 +24,8 @@ impl Command {
     /// Reads a message; a mention of the bot before the word does not matter.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        match without_mentions(text).trim().trim_start_matches('/').to_lowercase().as_str() {
+        let plain = without_mentions(text).replace("&nbsp;", " ").replace('\u{a0}', " ");
+        match plain.trim().trim_start_matches('/').to_lowercase().as_str() {
             "status" => Self::Status,
             "mute" => Self::Mute,
             "unmute" => Self::Unmute,
@@ -112,6 +113,7 @@ mod tests {
             (" Mute ", Command::Mute),
             ("<at>Test Bot</at> unmute", Command::Unmute),
             ("/help", Command::Help),
+            ("<at>Bot</at>&nbsp;status\n", Command::Status),
             ("<at>broken mute", Command::Chat),
             ("please mute", Command::Chat),
             ("", Command::Chat),

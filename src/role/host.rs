@@ -35,6 +35,7 @@ pub async fn run(source: &dyn Source) -> Result<ExitCode, Failure> {
     let address = address(source)?;
     let config = parse(source, Role::Host)?;
     telemetry::start(&config.log, Stream::Stdout);
+    let mut endings = signals::Endings::watch().map_err(|error| Failure::Other(error.to_string()))?;
     let closing = CancellationToken::new();
     let slot = Arc::new(OnceLock::new());
     // First of all the host must find somebody here; the store may take its time.
@@ -49,7 +50,7 @@ pub async fn run(source: &dyn Source) -> Result<ExitCode, Failure> {
     };
     tokio::select! {
         failed = work => failed?,
-        asked = signals::asked_to_end() => asked.map_err(|error| Failure::Other(error.to_string()))?,
+        () = endings.asked_to_end() => {}
         () = signals::orphaned(parent) => warn!("the Functions host is gone"),
     }
     info!("ending: no new work, what is in flight is finished");

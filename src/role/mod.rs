@@ -8,6 +8,7 @@ mod pump;
 pub mod serve;
 pub mod settings;
 mod signals;
+pub mod terminal;
 mod timer;
 
 use std::time::Duration;

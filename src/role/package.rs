@@ -92,11 +92,16 @@ fn guard(source: &Path, out: &Path) -> Result<(), Failure> {
     }
     let Ok(there) = out.canonicalize() else { return Ok(()) };
     let source = source.canonicalize().map_err(|error| failed(source, &error))?;
-    if source.starts_with(&there) {
-        return refuse("it holds the source");
+    if source.starts_with(&there)
+        || there.starts_with(source.join("functions"))
+        || there.starts_with(source.join("src"))
+    {
+        return refuse("it is where the source is");
     }
     let mut entries = fs::read_dir(&there).map_err(|error| failed(out, &error))?;
-    if entries.next().is_some() && !there.join("Tick").join("function.json").is_file() {
+    if entries.next().is_some()
+        && !(there.join("Tick/function.json").is_file() && there.join("local.settings.json").is_file())
+    {
         return refuse("it is not empty, and not a folder that `herald package` made");
     }
     Ok(())

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::pump::{self, Queues};
-use super::{DRAIN, Failure, signals, timer};
+use super::{DRAIN, Failure, signals, terminal, timer};
 use crate::app::App;
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
@@ -83,11 +83,12 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
 pub async fn run(source: &dyn Source) -> Result<(), Failure> {
     let config = parse(source, Role::Serve)?;
     telemetry::start(&config.log, Stream::Stderr);
+    let mut endings = signals::Endings::watch().map_err(|error| Failure::Other(error.to_string()))?;
     let running = start(&config, Arc::new(SystemClock)).await?;
     // On stdout, for people and for scripts that asked for port 0.
-    println!("listening on http://{}", running.address);
+    terminal::print(&format!("listening on http://{}", running.address));
     info!(address = %running.address, data = %config.data_dir.display(), "herald serve");
-    signals::asked_to_end().await.map_err(|error| Failure::Other(error.to_string()))?;
+    endings.asked_to_end().await;
     info!("asked to end: no new work, what is in flight is finished");
     if !running.stop().await {
         warn!("not everything was finished in time; it goes on with the next start");

@@ -1,6 +1,6 @@
 //! `herald config` and `herald store`.
 
-use super::Failure;
+use super::{Failure, terminal};
 use crate::config::{Role, Source, describe, parse};
 use crate::store::embedded::Embedded;
 
@@ -18,13 +18,13 @@ fn role(source: &dyn Source) -> Role {
 /// When something is.
 pub fn check(source: &dyn Source) -> Result<(), Failure> {
     let config = parse(source, role(source))?;
-    println!("The settings are fine. The store is embedded, in {}.", config.data_dir.display());
+    terminal::print(&format!("The settings are fine. The store is embedded, in {}.", config.data_dir.display()));
     Ok(())
 }
 
 /// `config describe`: every setting, and what is set here.
 pub fn show(source: &dyn Source) {
-    print!("{}", describe(source));
+    terminal::print(describe(source).trim_end());
 }
 
 /// `store init`: lays out the store; safe to repeat.
@@ -34,6 +34,6 @@ pub fn show(source: &dyn Source) {
 pub fn init(source: &dyn Source) -> Result<(), Failure> {
     let config = parse(source, role(source))?;
     Embedded::open(&config.data_dir)?;
-    println!("The store in {} is laid out.", config.data_dir.display());
+    terminal::print(&format!("The store in {} is laid out.", config.data_dir.display()));
     Ok(())
 }

@@ -3,22 +3,30 @@
 use std::os::unix::process::parent_id;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often the parent is looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Returns with the first SIGINT or SIGTERM.
-///
-/// # Errors
-/// When the system refuses to watch signals.
-pub(super) async fn asked_to_end() -> std::io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM, watched from the moment this is made.
+pub(super) struct Endings(Signal, Signal);
+
+impl Endings {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// When the system refuses to watch signals.
+    pub(super) fn watch() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
     }
-    Ok(())
+
+    /// Returns with the first of them.
+    pub(super) async fn asked_to_end(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
 }
 
 /// Who started us. To be asked before anything that takes time.

@@ -32,9 +32,9 @@ fn each_fixture_is_classified_as_it_says() {
 
 fn marker() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(vec!["COPILOT", "Copilot", "copilot-web", "Word", "Excel", "", " ", "teams"])
+        prop::sample::select(vec!["COPILOT", "Copilot", "copilot-web", "Word", "Excel", " Word ", "teams"])
             .prop_map(str::to_owned),
-        "\\PC{0,12}",
+        "[^\\s\\p{C}]{1,12}",
     ]
 }
 

@@ -145,7 +145,9 @@ fn what_would_hang_the_functions_host_is_refused() {
     fs::write(&script, "#!/bin/sh\n").unwrap();
     assert!(refusal(&out, &["--bin", script.to_str().unwrap()]).contains("not an executable"));
     assert!(!out.exists(), "nothing is left half done");
-    assert!(refusal(&root(), &[]).contains("holds the source"));
+    for source in [root(), root().join("functions"), root().join("src")] {
+        assert!(refusal(&source, &[]).contains("where the source is"));
+    }
     let mine = folder.path().join("mine");
     fs::create_dir(&mine).unwrap();
     fs::write(mine.join("notes"), "").unwrap();

@@ -49,15 +49,85 @@ async fn the_lifecycle_table() {
     for (name, what) in [
         ("members-without-bot", alone(someone)),
         ("other-action", json!({"type": "installationUpdate", "action": "something-new"})),
-        ("remove-of-nothing", json!({"type": "installationUpdate", "action": "remove"})),
         ("typing", json!({"type": "typing"})),
         ("unknown", json!({"type": "somethingNew"})),
         ("event", json!({"type": "event", "name": "other"})),
     ] {
         let activity = personal(teams, name, "2026-05-01T10:00:00Z", what);
         assert_eq!(herald.tell(&activity).await, 200, "{name}");
-        assert!(!herald.reachable(name).await, "{name} makes no reference");
+        assert_eq!(herald.get(&format!("/api/users/29:{name}")).await.0, 404, "{name} makes no reference");
     }
+}
+
+#[tokio::test]
+async fn a_removal_that_arrives_before_its_install_counts() {
+    let herald = Herald::start().await;
+    let update = |action: &str, at: &str| {
+        personal(&herald.teams, "ana", at, json!({"type": "installationUpdate", "action": action}))
+    };
+    herald.tell(&update("remove", "2026-05-01T12:00:00Z")).await;
+    herald.tell(&update("add", "2026-05-01T10:00:00Z")).await;
+    assert_eq!(state(&herald, "ana").await, "uninstalled");
+}
+
+/// Activities of many new people, each people's at the same time, in the shapes that make one person of two ids.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_arrives_together_is_one_person_and_nothing_is_lost() {
+    let herald = Herald::start().await;
+    let teams = &herald.teams;
+    let named = |mut activity: Value, from: Value| {
+        activity["from"] = from;
+        activity
+    };
+    for number in 0..40 {
+        let name = format!("p{number}");
+        let (account, object) = (json!({"id": format!("29:{name}")}), json!({"aadObjectId": format!("object-{name}")}));
+        let removal = json!({"type": "installationUpdate", "action": "remove", "id": "f:removal"});
+        let activities = [
+            named(install(teams, &name), account.clone()),
+            named(copilot(teams, &name, "2026-05-01T09:00:00Z", "hi"), object.clone()),
+            message(teams, &name, "2026-05-01T10:30:00Z", "hi"),
+            copilot(teams, &name, "2026-05-01T09:30:00Z", "status"),
+            named(message(teams, &name, "2026-05-01T11:00:00Z", "mute"), account.clone()),
+            named(personal(teams, &name, "2026-05-01T12:00:00Z", removal), account),
+        ];
+        let answers = futures_util::future::join_all(activities.iter().map(|activity| herald.tell(activity))).await;
+        assert!(answers.iter().all(|status| *status == 200), "{name}: {answers:?}");
+        // Whoever comes last names both, so that everything is known of one person.
+        assert_eq!(herald.tell(&copilot(teams, &name, "2026-05-01T09:45:00Z", "help")).await, 200);
+        let known = channels(&herald, &name).await;
+        assert_eq!(known.keys().collect::<Vec<_>>(), ["m365Copilot", "teamsChat"], "{name}");
+        assert_eq!(known["teamsChat"].0, "uninstalled", "{name}: the removal was answered and must not be lost");
+    }
+    let (_, users) = herald.get("/api/users?reachable=true").await;
+    assert_eq!(users, json!({"users": []}));
+}
+
+/// A conversation that is marked while somebody takes it for a Teams chat, in either order and at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tombstone_that_comes_at_the_same_time_counts() {
+    let herald = Herald::start().await;
+    for number in 0..40 {
+        let name = format!("p{number}");
+        let mut marked = copilot(&herald.teams, &format!("other{number}"), "2026-05-01T10:00:00Z", "hi");
+        marked["conversation"]["id"] = json!(format!("a:{name}"));
+        let personal = install(&herald.teams, &name);
+        let (first, second) = tokio::join!(herald.tell(&personal), herald.tell(&marked));
+        assert_eq!((first, second), (200, 200));
+        assert!(!herald.reachable(&name).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_wild_timestamp_is_refused_and_one_that_is_ahead_pins_nobody() {
+    let herald = Herald::start().await;
+    let wild = copilot(&herald.teams, "ana", "+262142-12-31T23:59:59", "hi");
+    assert_eq!(herald.tell(&wild).await, 400);
+    let mut ahead = install(&herald.teams, "bob");
+    ahead["timestamp"] = json!("2999-01-01T00:00:00Z");
+    assert_eq!(herald.tell(&ahead).await, 200);
+    let status = herald.notify(json!({"content": {"text": "x"}, "audience": {"all": true}})).await;
+    assert_eq!(status["counts"]["sent"], 1, "{status}");
 }
 
 #[tokio::test]

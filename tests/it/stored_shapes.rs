@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use herald::delivery::{Batch, Plan, Roster};
 use herald::governor::Throttle;
-use herald::notifications::{Control, Request};
+use herald::notifications::{Control, Message, Request};
 use herald::people::{Conversation, Person};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +35,8 @@ fn every_stored_shape_is_readable() {
     holds::<Request>("notification-request");
     holds::<Plan>("plan");
     holds::<Plan>("plan-of-a-list");
+    holds::<Plan>("plan-ended");
+    holds::<Message>("notification-message");
     holds::<Batch>("batch");
     holds::<Roster>("roster");
     holds::<Throttle>("throttle");

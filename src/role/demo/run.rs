@@ -18,7 +18,7 @@ use super::promises::{Evidence, Promise, judge};
 use crate::clock::SystemClock;
 use crate::config::{Role, parse};
 use crate::role::operator::{Access, Client};
-use crate::role::{Failure, serve};
+use crate::role::{Failure, serve, terminal};
 use crate::simulator::{Behaviour, Teams};
 use crate::telemetry::{self, Stream};
 
@@ -49,10 +49,10 @@ pub async fn run(users: usize, log: &str) -> Result<ExitCode, Failure> {
     let (evidence, killed) = tokio::join!(act(&client, &teams, &people), nobody_is_lost());
     herald.stop().await;
     let evidence = Evidence { killed: killed?, ..evidence? };
-    println!("{}", table(&people, &evidence, &teams));
+    terminal::print(&table(&people, &evidence, &teams));
     let promises = judge(&people, &evidence);
-    println!("{}\n", verdicts(&promises));
-    println!("{users} people, {:.1} s.", began.elapsed().as_secs_f64());
+    terminal::print(&verdicts(&promises));
+    terminal::print(&format!("{users} people, {:.1} s.", began.elapsed().as_secs_f64()));
     let kept = promises.iter().all(|promise| promise.broken.is_none());
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -26,10 +26,22 @@ impl Client {
     /// A client.
     ///
     /// # Errors
-    /// When the TLS roots of the system cannot be read.
+    /// When the address is none, or the TLS roots of the system cannot be read.
     #[expect(clippy::disallowed_methods, reason = "the operators' commands are a client of their own")]
     pub fn new(access: Access) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build();
+        let url = url::Url::parse(&access.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(url) = url else {
+            return Err(Failure::Usage(format!(
+                "--url {}: expected an address such as http://127.0.0.1:3978",
+                access.url
+            )));
+        };
+        let mut http = reqwest::Client::builder().timeout(Duration::from_secs(30));
+        // No proxy leads to this very machine.
+        if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
+            http = http.no_proxy();
+        }
+        let http = http.build();
         Ok(Self { http: http.map_err(|error| Failure::Other(error.to_string()))?, access })
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Client;
 use super::client::segment;
 use super::table::{cell, list, more, reasons, table};
-use crate::role::Failure;
+use crate::role::{Failure, terminal};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -58,12 +58,12 @@ pub async fn run(client: &Client, action: &Action, as_json: bool) -> Result<(), 
 
 fn print(answer: &Value, as_json: bool, people: impl Fn(&Value) -> String) {
     if as_json {
-        println!("{answer}");
+        terminal::print(&answer.to_string());
         return;
     }
-    println!("{}", people(answer));
+    terminal::print(&people(answer));
     if let Some(line) = more(answer) {
-        println!("{line}");
+        terminal::print(&line);
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Client;
 use super::client::segment;
 use super::table::{cell, list, more, table};
-use crate::role::Failure;
+use crate::role::{Failure, terminal};
 
 /// Whom to show.
 #[derive(Debug, Clone, Default)]
@@ -34,13 +34,13 @@ pub async fn run(client: &Client, filter: &Filter, as_json: bool) -> Result<(), 
         }
     };
     if as_json {
-        println!("{answer}");
+        terminal::print(&answer.to_string());
         return Ok(());
     }
     let heading = ["tenant", "object id", "user id", "reachable", "channels"];
-    println!("{}", table(&heading, list(&answer, "users").iter().map(row)));
+    terminal::print(&table(&heading, list(&answer, "users").iter().map(row)));
     if let Some(line) = more(&answer) {
-        println!("{line}");
+        terminal::print(&line);
     }
     Ok(())
 }

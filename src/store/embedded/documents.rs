@@ -175,17 +175,14 @@ struct Cursor {
 
 impl Cursor {
     fn encode(&self) -> Continuation {
-        let text = format!("{}\n{}\n{}", self.sort, self.pk, self.id);
+        let text = serde_json::json!([self.sort, self.pk, self.id]).to_string();
         Continuation(URL_SAFE_NO_PAD.encode(text))
     }
 
     fn decode(continuation: &Continuation) -> Result<Self, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(&continuation.0).map_err(|_| Error::BadContinuation)?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::BadContinuation)?;
-        let mut parts = text.splitn(3, '\n');
-        let mut part = || parts.next().ok_or(Error::BadContinuation);
-        let sort = part()?.parse().map_err(|_| Error::BadContinuation)?;
-        Ok(Self { sort, pk: part()?.to_owned(), id: part()?.to_owned() })
+        let (sort, pk, id) = serde_json::from_slice(&bytes).map_err(|_| Error::BadContinuation)?;
+        Ok(Self { sort, pk, id })
     }
 }
 

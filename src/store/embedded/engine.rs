@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{DATABASE, OpenError, schema};
 use crate::store::Error;
@@ -55,13 +55,34 @@ fn in_savepoint<T>(connection: &Connection, change: impl FnOnce(&Connection) -> 
     result
 }
 
+/// Changes that wait, and whether somebody is on the way to commit them.
+#[derive(Default)]
+struct Waiting {
+    jobs: Vec<Box<dyn Job>>,
+    scheduled: bool,
+}
+
+/// Lets the next change schedule again, even when a change brought the committing thread down.
+struct Unschedule<'a>(&'a Engine);
+
+impl Drop for Unschedule<'_> {
+    fn drop(&mut self) {
+        hold(&self.0.waiting).scheduled = false;
+    }
+}
+
+/// Readers beside the writer; each is a connection and a thread while it reads.
+const READERS: usize = 8;
+
 /// An open database.
 pub(super) struct Engine {
     /// None once closed.
     writer: Mutex<Option<Connection>>,
-    waiting: Mutex<Vec<Box<dyn Job>>>,
-    scheduled: AtomicBool,
+    waiting: Mutex<Waiting>,
     readers: Mutex<Vec<Connection>>,
+    /// How many may read at once.
+    reading: Semaphore,
+    closed: AtomicBool,
     next_etag: AtomicI64,
     file: std::path::PathBuf,
     /// Held until the engine is closed; the system lets go of it however the process ends.
@@ -89,8 +110,9 @@ impl Engine {
         Ok(Self {
             writer: Mutex::new(Some(writer)),
             waiting: Mutex::default(),
-            scheduled: AtomicBool::new(false),
             readers: Mutex::default(),
+            reading: Semaphore::new(READERS),
+            closed: AtomicBool::new(false),
             next_etag: AtomicI64::new(newest + 1),
             file,
             lock,
@@ -109,8 +131,12 @@ impl Engine {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        hold(&self.waiting).push(Box::new(Work { change: Some(change), result: None, reply }));
-        if !self.scheduled.swap(true, Ordering::AcqRel) {
+        let idle = {
+            let mut waiting = hold(&self.waiting);
+            waiting.jobs.push(Box::new(Work { change: Some(change), result: None, reply }));
+            !std::mem::replace(&mut waiting.scheduled, true)
+        };
+        if idle {
             let engine = Arc::clone(self);
             tokio::task::spawn_blocking(move || engine.commit_what_waits());
         }
@@ -119,13 +145,8 @@ impl Engine {
 
     fn commit_what_waits(&self) {
         let writer = hold(&self.writer);
-        loop {
-            // Whoever adds after this line schedules again; whoever added before is in the group.
-            self.scheduled.store(false, Ordering::Release);
-            let mut group = std::mem::take(&mut *hold(&self.waiting));
-            if group.is_empty() {
-                return;
-            }
+        let unschedule = Unschedule(self);
+        while let Some(mut group) = self.next_group() {
             let committed = match writer.as_ref() {
                 Some(connection) => self.commit(connection, &mut group),
                 None => Err(closed()),
@@ -134,12 +155,32 @@ impl Engine {
                 job.finish(&committed);
             }
         }
+        // The last look found nothing and cleared the flag: somebody else may have set it again by now.
+        std::mem::forget(unschedule);
+    }
+
+    /// What has gathered; with nothing left, whoever comes next schedules anew.
+    fn next_group(&self) -> Option<Vec<Box<dyn Job>>> {
+        let mut waiting = hold(&self.waiting);
+        if waiting.jobs.is_empty() {
+            waiting.scheduled = false;
+            return None;
+        }
+        Some(std::mem::take(&mut waiting.jobs))
     }
 
     fn commit(&self, connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        if !connection.is_autocommit() {
+            // Left open by a change that brought its thread down.
+            connection.execute_batch("ROLLBACK").map_err(failure)?;
+        }
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failure)?;
         for job in group {
             job.run(connection, self);
+            if connection.is_autocommit() {
+                // Some failures (a full disk) roll back by themselves; what follows would be committed on its own.
+                return Err(Error::Unavailable("the database rolled the transaction back".into()));
+            }
         }
         connection.execute_batch("COMMIT").map_err(|error| {
             // A commit that failed leaves the transaction open; nothing of it may reach the next group.
@@ -150,6 +191,7 @@ impl Engine {
 
     /// Ends: what is being written is finished, what comes later is refused, and the directory is free for others.
     pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         let writer = hold(&self.writer).take();
         hold(&self.readers).clear();
         drop(writer);
@@ -163,19 +205,22 @@ impl Engine {
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
+        let _place = self.reading.acquire().await.map_err(|_| closed())?;
         let engine = Arc::clone(self);
         let reading = tokio::task::spawn_blocking(move || {
             let pooled = hold(&engine.readers).pop();
             let reader = pooled.map_or_else(|| engine.reader(), Ok)?;
             let found = look(&reader);
-            hold(&engine.readers).push(reader);
+            if !engine.closed.load(Ordering::Acquire) {
+                hold(&engine.readers).push(reader);
+            }
             found
         });
         reading.await.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
     }
 
     fn reader(&self) -> Result<Connection, Error> {
-        if hold(&self.writer).is_none() {
+        if self.closed.load(Ordering::Acquire) {
             return Err(closed());
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

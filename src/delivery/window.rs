@@ -1,0 +1,155 @@
+//! One window of a batch: marked, sent, settled, and what it teaches.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tracing::warn;
+
+use super::courier::Shift;
+use super::{Attempt, RecipientState, Settled, settle};
+use crate::clock::Timestamp;
+use crate::connector::{SendOutcome, Target, notification};
+use crate::people::{Person, Reference, State};
+use crate::store::Error;
+
+/// Outcomes wait so long for the rest of their window before they are recorded without it.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+
+/// What is learned of a reference.
+struct Lesson {
+    person: String,
+    conversation_id: String,
+    state: State,
+}
+
+impl Shift<'_> {
+    /// Marks, sends, settles. False when nobody in the window had an answer: the way to Teams is blocked.
+    pub(super) async fn send_window(&mut self, places: &[usize]) -> Result<bool, Error> {
+        let marked = self.mark(places).await?;
+        self.save().await?;
+        if marked.is_empty() {
+            return Ok(true);
+        }
+        let began = self.delivery.clock.now();
+        let mut sends: FuturesUnordered<_> =
+            marked.into_iter().map(|(place, reference)| self.sending(place, reference)).collect();
+        let (mut pause, mut lessons, mut answered) = (None, Vec::new(), false);
+        loop {
+            let next = tokio::select! {
+                next = sends.next() => next,
+                () = tokio::time::sleep(STRAGGLERS), if self.unrecorded => {
+                    self.save().await?;
+                    continue;
+                }
+            };
+            let Some((place, reference, outcome)) = next else { break };
+            self.unrecorded = true;
+            answered |= !is_timeout(&outcome);
+            let settled = self.settle(place, outcome);
+            pause = pause.max(settled.pause);
+            let person = self.held.value.recipients[place].person.clone().unwrap_or_default();
+            lessons.extend(settled.teaches.map(|state| Lesson {
+                person,
+                conversation_id: reference.conversation_id,
+                state,
+            }));
+        }
+        self.learn(pause, lessons, began).await?;
+        Ok(answered)
+    }
+
+    async fn mark(&mut self, places: &[usize]) -> Result<Vec<(usize, Reference)>, Error> {
+        let tenant = self.held.value.tenant.clone();
+        let key = |place: &usize| self.held.value.recipients[*place].person.clone().unwrap_or_default();
+        let keys: Vec<_> = places.iter().map(key).collect();
+        let people = self.delivery.registry.persons(&self.bot, &tenant, &keys).await?;
+        let now = self.delivery.clock.now();
+        let nobody = |key: &String| Person::new(&tenant, key, now);
+        let people = people.into_iter().zip(&keys).map(|(person, key)| person.unwrap_or_else(|| nobody(key)));
+        let verdicts = self.delivery.judge(&self.bot, &tenant, &people.collect::<Vec<_>>()).await?;
+        let mut marked = Vec::new();
+        for (place, verdict) in places.iter().zip(verdicts) {
+            match verdict {
+                Ok(reference) => {
+                    self.held.value.mark_sending(*place, now);
+                    marked.push((*place, reference));
+                }
+                Err(reason) => self.held.value.skip(*place, reason, now),
+            }
+        }
+        Ok(marked)
+    }
+
+    /// A send that owns what it needs, so that the ledger can be written while it is under way.
+    fn sending(
+        &self,
+        place: usize,
+        reference: Reference,
+    ) -> impl Future<Output = (usize, Reference, SendOutcome)> + Send + use<> {
+        let connector = self.delivery.connector.clone();
+        let message = notification(&self.message.content, &reference);
+        async move {
+            let target = Target {
+                service_url: &reference.service_url,
+                conversation_id: &reference.conversation_id,
+                reply_to: None,
+            };
+            let outcome = connector.send(target, &message).await;
+            (place, reference, outcome)
+        }
+    }
+
+    fn settle(&mut self, place: usize, outcome: SendOutcome) -> Settled {
+        let (now, chance) = (self.delivery.clock.now(), self.delivery.chance.unit());
+        let batch = &mut self.held.value;
+        // Only what was marked is sent.
+        let unmarked = Attempt { attempts: 0, since: now, doubtful: false };
+        let attempt = batch.recipients[place].state.attempt().unwrap_or(unmarked);
+        let settled = settle(outcome, attempt, self.message.on_uncertain, now, chance);
+        if let RecipientState::Failed { reason, .. } = &settled.state {
+            warn!(
+                notification = batch.notification,
+                tenant = batch.tenant,
+                batch = batch.id(),
+                reason,
+                "a recipient failed"
+            );
+        }
+        batch.recipients[place].state = settled.state.clone();
+        settled
+    }
+
+    /// The pause at once, for everybody; what references teach only once the outcomes are recorded. None of it may
+    /// cost the ledger what was sent: it is learned again from the next answer.
+    async fn learn(&mut self, pause: Option<Timestamp>, lessons: Vec<Lesson>, sent: Timestamp) -> Result<(), Error> {
+        let tenant = self.held.value.tenant.clone();
+        if let Some(until) = pause
+            && let Err(error) = self.delivery.governor.pause(&self.bot, &tenant, until).await
+        {
+            warn!(tenant, %error, "a pause could not be shared");
+        }
+        if lessons.is_empty() {
+            return Ok(());
+        }
+        self.save().await?;
+        for Lesson { person, conversation_id, state } in lessons {
+            let learn = |known: Person| known.taught(&conversation_id, state, sent);
+            let now = self.delivery.clock.now();
+            if let Err(error) = self.delivery.registry.amend(&self.bot, (&tenant, &person), now, learn).await {
+                warn!(tenant, person, %error, "what a failed send taught could not be stored");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_timeout(outcome: &SendOutcome) -> bool {
+    match outcome {
+        SendOutcome::Unavailable { reason, .. } | SendOutcome::Uncertain { reason } => reason == "timedOut",
+        SendOutcome::Sent { .. }
+        | SendOutcome::Throttled { .. }
+        | SendOutcome::Busy { .. }
+        | SendOutcome::Refused { .. } => false,
+    }
+}
