@@ -22,7 +22,7 @@ pub enum Command {
     Serve,
     /// Show the main job against a simulated Teams; exits 0 only if every promise held
     Demo {
-        /// How many simulated people
+        /// How many simulated people, at least 28
         #[arg(long, default_value_t = 200)]
         users: usize,
     },

@@ -138,12 +138,12 @@ impl Shift<'_> {
             Ok(end) => end,
             // The batch is somebody else's: what they make of it counts.
             Err(Error::Conflict) => return Err(Error::Conflict),
-            // Whatever failed, what was sent is recorded first.
-            Err(failure) if self.unrecorded => {
+            // Whatever failed, what was sent is recorded, and the batch is free for the next who looks.
+            Err(failure) => {
                 warn!(batch = self.held.value.id(), %failure, "a batch is put back");
-                End::Waits(self.delivery.clock.now())
+                self.write(Ending::Ends(End::Waits(self.delivery.clock.now()))).await?;
+                return Err(failure);
             }
-            Err(failure) => return Err(failure),
         };
         self.write(Ending::Ends(end)).await?;
         Ok(self.held.value)

@@ -26,8 +26,15 @@ struct Lesson {
 impl Shift<'_> {
     /// Marks, sends, settles. False when nobody in the window had an answer: the way to Teams is blocked.
     pub(super) async fn send_window(&mut self, places: &[usize]) -> Result<bool, Error> {
+        let before: Vec<_> = places.iter().map(|place| self.held.value.recipients[*place].state.clone()).collect();
         let marked = self.mark(places).await?;
-        self.save().await?;
+        if let Err(failure) = self.save().await {
+            // Nothing went out: what was marked is as it was.
+            for (place, state) in places.iter().zip(before) {
+                self.held.value.recipients[*place].state = state;
+            }
+            return Err(failure);
+        }
         if marked.is_empty() {
             return Ok(true);
         }

@@ -13,6 +13,7 @@ mod architecture;
 mod channels;
 mod cli;
 mod delivery;
+mod faults;
 mod host;
 mod house;
 mod lifecycle;
