@@ -335,19 +335,17 @@ impl Delivery {
         }
         let planned = held.value.seeding == Seeding::Done && plans.iter().all(|plan| plan.value.is_planned());
         held.value.completed_at = Some(self.clock.now());
-        info!(
-            notification = held.value.id,
-            audience,
-            sent = counts.sent,
-            uncertain = counts.uncertain,
-            skipped = counts.skipped.values().sum::<u64>(),
-            failed = counts.failed.values().sum::<u64>(),
-            "a notification is over"
-        );
+        let (skipped, failed) = (counts.skipped.values().sum::<u64>(), counts.failed.values().sum::<u64>());
+        let (sent, uncertain) = (counts.sent, counts.uncertain);
         held.value.closed = Some(Closed { audience, planned, counts });
         match self.ledger.close(held).await {
+            Ok(()) => {
+                let notification = &held.value.id;
+                info!(notification, audience, sent, skipped, failed, uncertain, "a notification is over");
+                Ok(())
+            }
             // Another activation closed it.
-            Ok(()) | Err(Error::Conflict) => Ok(()),
+            Err(Error::Conflict) => Ok(()),
             Err(error) => Err(error),
         }
     }

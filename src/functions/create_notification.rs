@@ -1,6 +1,5 @@
 //! `POST /api/notifications`: stores a notification and starts it. The id is the idempotency key.
 
-use serde_json::Value;
 use tracing::info;
 
 use super::{Answer, Request};
@@ -104,6 +103,5 @@ async fn known(app: &App, id: &str, posted: &Posted) -> Result<Option<Answer>, R
 async fn accepted(app: &App, control: &Control) -> Result<Answer, Refusal> {
     let (audience, counts, planned, batched) = app.delivery.ledger.figures(control).await?;
     let status = status(control, audience, &counts, (planned, batched), app.delivery.clock.now());
-    let body: Value = serde_json::to_value(status).unwrap_or_default();
-    Ok(Answer::json(202, &body).with("Location", format!("/api/notifications/{}", control.id)))
+    Ok(Answer::json(202, &status).with("Location", format!("/api/notifications/{}", control.id)))
 }

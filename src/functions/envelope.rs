@@ -139,6 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn whatever_stands_in_the_metadata_does_not_matter() {
+        let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+        let envelope =
+            format!(r#"{{"Metadata":{{"text":{deep}}},"Data":{{"req":{{"Method":"get","Params":{{"id":null}}}}}}}}"#);
+        let Ok(Asked::Http(request)) = decode(Function::Users, envelope.as_bytes()) else { panic!("no request") };
+        assert_eq!((request.method.as_str(), request.id, request.body), ("GET", None, None));
+    }
+
+    #[test]
     fn outputs_are_arrays_of_texts_and_nothing_is_put_out_of_nothing() {
         let put_out = PutOut { notifications: vec![Pointer::to_notification("x")], deliveries: Vec::new() };
         let reply = done(Function::RunNotification, &put_out);

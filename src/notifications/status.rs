@@ -60,9 +60,9 @@ pub fn status(
     now: Timestamp,
 ) -> StatusView {
     let state = match control.stage_at(now) {
-        Stage::Scheduled => "scheduled",
+        Stage::Scheduled if control.send_at.is_some() => "scheduled",
         Stage::Running if batched => "sending",
-        Stage::Running => "planning",
+        Stage::Scheduled | Stage::Running => "planning",
         Stage::Cancelled => "cancelled",
         Stage::Expired => "expired",
         Stage::Completed => "completed",

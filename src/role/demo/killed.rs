@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::people::{Kind, SimulatedPerson};
+use crate::clock::{Clock, SystemClock};
 use crate::role::Failure;
 use crate::role::operator::{Access, Client};
 use crate::simulator::Teams;
@@ -45,7 +46,7 @@ pub(super) async fn nobody_is_lost() -> Result<Option<String>, Failure> {
     let first = start(folder.path()).await?;
     let people: Vec<_> = (0..PEOPLE).map(|number| SimulatedPerson::one(number, Kind::TeamsOnly)).collect();
     for person in &people {
-        for activity in person.activities(&teams.service_url()) {
+        for activity in person.activities(&teams.service_url(), SystemClock.now()) {
             first.client.post("/api/messages", &activity).await?;
         }
     }

@@ -1,6 +1,10 @@
 //! The simulated people: what they do, and what must come of it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+
+use crate::clock::Timestamp;
 
 /// What a person does before the notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,10 +113,12 @@ impl SimulatedPerson {
 
     /// What they send, in order.
     #[must_use]
-    pub fn activities(&self, service_url: &str) -> Vec<Value> {
-        let installs = |step| self.activity(step, service_url, json!({"type": "installationUpdate", "action": "add"}));
-        let says = |step, text: &str| self.activity(step, service_url, json!({"type": "message", "text": text}));
-        let asks = |step, host: &str| self.copilot_activity(step, service_url, host);
+    pub fn activities(&self, service_url: &str, now: Timestamp) -> Vec<Value> {
+        let at = |step| (step, now - Duration::from_secs(60) + Duration::from_secs(step));
+        let installs =
+            |step| self.activity(at(step), service_url, json!({"type": "installationUpdate", "action": "add"}));
+        let says = |step, text: &str| self.activity(at(step), service_url, json!({"type": "message", "text": text}));
+        let asks = |step, host: &str| self.copilot_activity(at(step), service_url, host);
         match self.kind {
             Kind::TeamsOnly | Kind::Blocked => vec![installs(0), says(1, "hello")],
             Kind::CopilotThenTeams => vec![asks(0, "teams"), installs(1), says(2, "status")],
@@ -120,18 +126,18 @@ impl SimulatedPerson {
             Kind::CopilotOnly => vec![asks(0, "microsoft365")],
             Kind::Uninstalled => {
                 let removes = json!({"type": "installationUpdate", "action": "remove"});
-                vec![installs(0), self.activity(1, service_url, removes)]
+                vec![installs(0), self.activity(at(1), service_url, removes)]
             }
             Kind::Muted => vec![installs(0), says(1, "mute")],
         }
     }
 
-    fn activity(&self, step: usize, service_url: &str, what: Value) -> Value {
+    fn activity(&self, (step, at): (u64, Timestamp), service_url: &str, what: Value) -> Value {
         let tenant = format!("11111111-0000-4000-8000-{:012}", self.tenant);
         let mut activity = json!({
             "id": format!("f:{}-{step}", self.number),
             "channelId": "msteams",
-            "timestamp": format!("2026-05-01T10:00:{step:02}.000Z"),
+            "timestamp": at,
             "serviceUrl": service_url,
             "from": {"id": format!("29:1person{:06}", self.number), "name": "A Person", "aadObjectId": self.object_id()},
             "recipient": {"id": "28:bbbbbbbb-0000-4000-8000-000000000002", "name": "Herald"},
@@ -142,8 +148,8 @@ impl SimulatedPerson {
         activity
     }
 
-    fn copilot_activity(&self, step: usize, service_url: &str, host: &str) -> Value {
-        let mut activity = self.activity(step, service_url, json!({"type": "message", "text": "hello"}));
+    fn copilot_activity(&self, at: (u64, Timestamp), service_url: &str, host: &str) -> Value {
+        let mut activity = self.activity(at, service_url, json!({"type": "message", "text": "hello"}));
         activity["conversation"]["id"] = json!(self.copilot());
         activity["conversation"]["conversationType"] = json!("groupChat");
         activity["conversation"]["isGroup"] = json!(true);

@@ -15,7 +15,7 @@ use super::killed::nobody_is_lost;
 use super::people::{Kind, MATCHER, SimulatedPerson};
 use super::progress::Progress;
 use super::promises::{Evidence, Promise, judge};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Role, parse};
 use crate::role::operator::{Access, Client};
 use crate::role::{Failure, serve, terminal};
@@ -91,7 +91,7 @@ async fn talk(client: &Client, people: &[SimulatedPerson], service_url: &str) ->
     let progress = Progress::begin("people talk", people.len());
     let progress_of = &progress;
     let talking = stream::iter(people).map(|person| async move {
-        for activity in person.activities(service_url) {
+        for activity in person.activities(service_url, SystemClock.now()) {
             client.post("/api/messages", &activity).await?;
         }
         progress_of.one_more();
@@ -104,15 +104,16 @@ async fn talk(client: &Client, people: &[SimulatedPerson], service_url: &str) ->
 
 /// Somebody who sends the bot elsewhere, and another product in a conversation that looks personal.
 async fn strangers(client: &Client, people: &[SimulatedPerson], service_url: &str) -> Result<(u16, String), Failure> {
+    let now = SystemClock.now();
     let first = people.first().ok_or_else(|| Failure::Other("there is nobody".into()))?;
-    let mut elsewhere = first.activities("https://smba.trafficmanager.net.evil.example/").remove(0);
+    let mut elsewhere = first.activities("https://smba.trafficmanager.net.evil.example/", now).remove(0);
     elsewhere["id"] = json!("f:elsewhere");
     let refused = match client.post("/api/messages", &elsewhere).await {
         Err(Failure::Other(reason)) if reason.starts_with("refused with 403") => 403,
         Err(_) => 500,
         Ok(_) => 200,
     };
-    let mut word = first.activities(service_url).remove(0);
+    let mut word = first.activities(service_url, now).remove(0);
     let chat = "a:1word".to_owned();
     word["id"] = json!("f:word");
     word["from"] = json!({"id": "29:1word", "aadObjectId": "aaaaaaaa-0000-4000-8000-00000000word"});

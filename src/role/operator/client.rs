@@ -85,8 +85,7 @@ impl Client {
             None => request,
         };
         let unreachable = |error: reqwest::Error| {
-            let reason = error.without_url();
-            Failure::Other(format!("no Herald answers at {}: {reason}", self.access.url))
+            Failure::Other(format!("no Herald answers at {}: {}", self.access.url, root(&error)))
         };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
@@ -99,6 +98,15 @@ impl Client {
         let hint = if status.as_u16() == 401 { " (--key)" } else { "" };
         Err(Failure::Other(format!("refused with {}: {detail}{hint}", status.as_u16())))
     }
+}
+
+/// What is at the bottom of an error, such as "connection refused": the layers above only say that something failed.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
 }
 
 /// A segment of a path.

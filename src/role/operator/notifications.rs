@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Client;
 use super::client::segment;
-use super::table::{cell, list, more, reasons, table};
+use super::table::{cell, instant, list, more, reasons, table};
 use crate::role::{Failure, terminal};
 
 /// What to do.
@@ -89,7 +89,7 @@ fn many(answer: &Value) -> String {
             reasons(&counts["skipped"]),
             reasons(&counts["failed"]),
             cell(&counts["uncertain"]),
-            cell(&status["createdAt"]),
+            instant(&status["createdAt"]),
         ]
     };
     table(&heading, list(answer, "notifications").iter().map(row))
@@ -97,7 +97,10 @@ fn many(answer: &Value) -> String {
 
 fn recipients(answer: &Value) -> String {
     let heading = ["tenant", "object id", "user id", "outcome", "reason", "at"];
-    let fields = ["tenantId", "aadObjectId", "userId", "outcome", "reason", "at"];
-    let row = |recipient: &Value| fields.iter().map(|field| cell(&recipient[*field])).collect();
+    let fields = ["tenantId", "aadObjectId", "userId", "outcome", "reason"];
+    let row = |recipient: &Value| {
+        let cells = fields.iter().map(|field| cell(&recipient[*field]));
+        cells.chain([instant(&recipient["at"])]).collect()
+    };
     table(&heading, list(answer, "recipients").iter().map(row))
 }

@@ -23,6 +23,12 @@ pub(super) fn cell(value: &Value) -> String {
     }
 }
 
+/// An instant to the second.
+pub(super) fn instant(value: &Value) -> String {
+    let text = cell(value);
+    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 /// The elements of a list in an answer.
 pub(super) fn list<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
     answer[name].as_array().map_or(&[], Vec::as_slice)

@@ -40,6 +40,8 @@ impl Herald {
             ("HERALD_DATA_DIR", self.folder.path().to_str().unwrap()),
             ("HERALD_LISTEN", "127.0.0.1:0"),
             ("HERALD_SCHEDULE", "* * * * * *"),
+            // The tests' activities are dated once and for all.
+            ("HERALD_KEEP_COPILOT_DAYS", "36500"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

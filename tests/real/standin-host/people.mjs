@@ -1,7 +1,7 @@
 // The people of the tests, and what Teams and Copilot send when they do something. Ids are invented.
 const TENANTS = ['11111111-1111-1111-1111-111111111111', '22222222-2222-2222-2222-222222222222'];
 const BOT = { id: '28:bbbbbbbb-0000-0000-0000-000000000002', name: 'Herald' };
-const START = Date.parse('2026-05-01T10:00:00.000Z');
+const START = Date.now() - 3_600_000;
 let sent = 0;
 
 /** Person `number`; the chats are theirs alone. */
