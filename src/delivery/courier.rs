@@ -99,7 +99,7 @@ impl Delivery {
             !plan.value.is_closed() || !due().await?.is_empty()
         };
         if wanted {
-            put_out.notifications.push(Pointer::to_notification(id));
+            put_out.notifications.push(Pointer::to_tenant(id, tenant));
         }
         Ok(())
     }

@@ -31,7 +31,8 @@ impl Delivery {
     ///
     /// # Errors
     /// As the store's: the message comes back, and so does `Tick`.
-    pub async fn run(&self, id: &str) -> Result<PutOut, Error> {
+    pub async fn run(&self, pointer: &Pointer) -> Result<PutOut, Error> {
+        let id = &pointer.notification;
         let Some(mut held) = self.ledger.control(id).await? else {
             info!(notification = id, "a message points to a notification that does not exist");
             return Ok(PutOut::default());
@@ -49,13 +50,13 @@ impl Delivery {
                 self.sweep(held, Skip::Expired).await
             }
             Stage::Scheduled if held.value.send_at.is_some_and(|at| at > now) => Ok(PutOut::default()),
-            Stage::Scheduled | Stage::Running => self.advance(held).await,
+            Stage::Scheduled | Stage::Running => self.advance(held, pointer.tenant.as_deref()).await,
         }
     }
 
-    async fn advance(&self, held: Held<Control>) -> Result<PutOut, Error> {
+    async fn advance(&self, held: Held<Control>, tenant: Option<&str>) -> Result<PutOut, Error> {
         let mut put_out = PutOut::default();
-        let advanced = match self.advance_into(held, &mut put_out).await {
+        let advanced = match self.advance_into(held, tenant, &mut put_out).await {
             // Another activation moved it on, or it was cancelled: what is due is theirs.
             Err(Error::Conflict) => Ok(()),
             other => other,
@@ -63,7 +64,12 @@ impl Delivery {
         put_out.despite(advanced)
     }
 
-    async fn advance_into(&self, mut held: Held<Control>, put_out: &mut PutOut) -> Result<(), Error> {
+    async fn advance_into(
+        &self,
+        mut held: Held<Control>,
+        tenant: Option<&str>,
+        put_out: &mut PutOut,
+    ) -> Result<(), Error> {
         let id = held.value.id.clone();
         let posted = self.ledger.request(&id).await?;
         let bot = self.registry.bot().await?.unwrap_or_default();
@@ -76,7 +82,18 @@ impl Delivery {
             put_out.notifications.push(Pointer::to_notification(&id));
             return Ok(());
         }
-        self.plan_tenants(&id, &posted, &bot, put_out).await?;
+        let plans = match tenant {
+            // Whoever calls for one tenant has seen that there is something to do; the others are called for alike.
+            Some(tenant) => self.ledger.plan(&id, tenant).await?.into_iter().collect(),
+            None => self.ledger.plans(&id).await?,
+        };
+        self.plan_tenants(&id, &posted, &bot, plans, put_out).await?;
+        if let Some(tenant) = tenant {
+            let plan = self.ledger.plan(&id, tenant).await?;
+            if plan.is_some_and(|plan| !plan.value.is_finished()) {
+                return Ok(());
+            }
+        }
         if !self.complete_if_finished(&mut held).await? && !put_out.is_empty() {
             // Only now, so that a crash before leaves the earlier time at which Tick looks.
             self.touch(&mut held).await?;
@@ -131,9 +148,16 @@ impl Delivery {
     }
 
     /// A page for each tenant that has room, and again, until nobody has room or enough is done for once.
-    async fn plan_tenants(&self, id: &str, posted: &Posted, bot: &str, put_out: &mut PutOut) -> Result<(), Error> {
+    async fn plan_tenants(
+        &self,
+        id: &str,
+        posted: &Posted,
+        bot: &str,
+        plans: Vec<Held<Plan>>,
+        put_out: &mut PutOut,
+    ) -> Result<(), Error> {
         let mut tenants = VecDeque::new();
-        for plan in self.ledger.plans(id).await? {
+        for plan in plans {
             if !plan.value.is_finished() {
                 tenants.extend(self.with_room(id, plan, put_out).await?);
             }

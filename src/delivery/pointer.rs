@@ -11,6 +11,9 @@ use thiserror::Error;
 pub struct Pointer {
     /// The notification's id.
     pub notification: String,
+    /// Where there is something to do, when that is known; none: anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// `<tenant>:<batch>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
@@ -25,13 +28,19 @@ impl Pointer {
     /// Points to a notification.
     #[must_use]
     pub fn to_notification(id: &str) -> Self {
-        Self { notification: id.to_owned(), batch: None }
+        Self { notification: id.to_owned(), tenant: None, batch: None }
+    }
+
+    /// Points to one tenant of a notification.
+    #[must_use]
+    pub fn to_tenant(id: &str, tenant: &str) -> Self {
+        Self { tenant: Some(tenant.to_owned()), ..Self::to_notification(id) }
     }
 
     /// Points to a batch.
     #[must_use]
     pub fn to_batch(id: &str, tenant: &str, batch: &str) -> Self {
-        Self { notification: id.to_owned(), batch: Some(format!("{tenant}:{batch}")) }
+        Self { batch: Some(format!("{tenant}:{batch}")), ..Self::to_notification(id) }
     }
 
     /// Reads a message.

@@ -7,5 +7,5 @@ use crate::delivery::{Pointer, PutOut};
 /// Takes a queue message.
 pub(super) async fn run(app: &App, message: &str) -> Result<PutOut, Failure> {
     let pointer = Pointer::read(message)?;
-    Ok(app.delivery.run(&pointer.notification).await?)
+    Ok(app.delivery.run(&pointer).await?)
 }

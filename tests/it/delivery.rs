@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use herald::delivery::Pointer;
 use herald::simulator::{Behaviour, Teams};
 use serde_json::{Value, json};
 
@@ -236,7 +237,7 @@ async fn messages_that_come_twice_or_never_change_nothing() {
     herald.post("/api/notifications", &body).await;
     // Beside the pump: every pointer again and again while it runs.
     for _ in 0..20 {
-        let put_out = app.delivery.run("n").await.unwrap();
+        let put_out = app.delivery.run(&Pointer::to_notification("n")).await.unwrap();
         for pointer in put_out.deliveries {
             let (first, second) = tokio::join!(app.delivery.deliver(&pointer), app.delivery.deliver(&pointer));
             assert!(first.is_ok() && second.is_ok());
@@ -245,6 +246,9 @@ async fn messages_that_come_twice_or_never_change_nothing() {
     let status = herald.over("n").await;
     assert_eq!(status["counts"]["sent"], 150, "{status}");
     assert!(herald.teams.delivered("x").values().all(|count| *count == 1));
-    assert!(app.delivery.run("n").await.unwrap().is_empty(), "what is over puts nothing out");
+    assert!(
+        app.delivery.run(&Pointer::to_notification("n")).await.unwrap().is_empty(),
+        "what is over puts nothing out"
+    );
     assert!(app.delivery.tick().await.unwrap().is_empty());
 }

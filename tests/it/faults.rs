@@ -133,7 +133,7 @@ impl House {
         while let Some(pointer) = queue.pop_front() {
             let done = match &pointer.batch {
                 Some(_) => self.app.delivery.deliver(&pointer).await,
-                None => self.app.delivery.run(&pointer.notification).await,
+                None => self.app.delivery.run(&pointer).await,
             };
             match done {
                 Ok(more) => queue.extend(more.notifications.into_iter().chain(more.deliveries)),
@@ -234,7 +234,7 @@ async fn a_tenant_that_is_told_to_wait_waits() {
     let put_out = house.post(&json!({"id": "n", "content": {"text": "x"}, "audience": {"all": true}})).await;
     let delivery = house.app.delivery.clone();
     let [run] = put_out.notifications.as_slice() else { panic!("{put_out:?}") };
-    let planned = delivery.run(&run.notification).await.unwrap();
+    let planned = delivery.run(run).await.unwrap();
     let [batch] = planned.deliveries.as_slice() else { panic!("{planned:?}") };
     let work = {
         let batch = batch.clone();
