@@ -1,7 +1,10 @@
 //! What each activity does to a reference: the lifecycle table, the order of arrival, merging, tombstones.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use herald::clock::Timestamp;
+use herald::people::{Identity, Registry};
 use herald::store::embedded::Embedded;
 use serde_json::{Value, json};
 
@@ -83,14 +86,22 @@ async fn whatever_arrives_together_is_one_person_and_nothing_is_lost() {
         let name = format!("p{number}");
         let (account, object) = (json!({"id": format!("29:{name}")}), json!({"aadObjectId": format!("object-{name}")}));
         let removal = json!({"type": "installationUpdate", "action": "remove", "id": "f:removal"});
-        let activities = [
-            named(install(teams, &name), account.clone()),
+        let mut activities = vec![
             named(copilot(teams, &name, "2026-05-01T09:00:00Z", "hi"), object.clone()),
-            message(teams, &name, "2026-05-01T10:30:00Z", "hi"),
-            copilot(teams, &name, "2026-05-01T09:30:00Z", "status"),
-            named(message(teams, &name, "2026-05-01T11:00:00Z", "mute"), account.clone()),
-            named(personal(teams, &name, "2026-05-01T12:00:00Z", removal), account),
+            named(install(teams, &name), account.clone()),
         ];
+        // Every other one is two persons already when an activity names both ids for the first time.
+        if number % 2 == 0 {
+            for activity in activities.drain(..) {
+                assert_eq!(herald.tell(&activity).await, 200);
+            }
+        }
+        activities.extend([
+            message(teams, &name, "2026-05-01T10:30:00Z", "hi"),
+            named(personal(teams, &name, "2026-05-01T12:00:00Z", removal), account.clone()),
+            copilot(teams, &name, "2026-05-01T09:30:00Z", "status"),
+            named(message(teams, &name, "2026-05-01T11:00:00Z", "mute"), account),
+        ]);
         let answers = futures_util::future::join_all(activities.iter().map(|activity| herald.tell(activity))).await;
         assert!(answers.iter().all(|status| *status == 200), "{name}: {answers:?}");
         // Whoever comes last names both, so that everything is known of one person.
@@ -279,4 +290,29 @@ async fn an_activity_is_on_disk_before_it_is_answered() {
     }
     reader.again().await;
     assert!(reader.reachable("ana").await);
+}
+
+/// An activity that was resolved to the younger person just before a merge writes to whoever is left after it.
+#[tokio::test]
+async fn what_is_written_to_somebody_who_was_merged_goes_to_whoever_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::new(Arc::new(Embedded::open(folder.path()).unwrap().store()), Some("bot"));
+    let (account, object) = (Some("29:ana".to_owned()), Some("object".to_owned()));
+    let older = Identity { user_id: account.clone(), aad_object_id: None };
+    let younger = Identity { user_id: None, aad_object_id: object.clone() };
+    let both = Identity { user_id: account, aad_object_id: object };
+    let at = |second| Timestamp::from_timestamp(1_800_000_000 + second, 0).unwrap();
+    let mut keys = Vec::new();
+    for (second, identity) in [(0, &older), (1, &younger)] {
+        let key = registry.resolve("bot", "t", identity, at(second)).await.unwrap().unwrap();
+        registry.change("bot", ("t", &key), at(second), |person| person.named(identity)).await.unwrap();
+        keys.push(key);
+    }
+    assert_ne!(keys[0], keys[1]);
+    assert_eq!(registry.resolve("bot", "t", &both, at(2)).await.unwrap().as_ref(), Some(&keys[0]));
+    let (_, written) =
+        registry.change("bot", ("t", &keys[1]), at(3), |person| person.muting(true, at(3))).await.unwrap();
+    assert_eq!(written.key, keys[0]);
+    assert!(registry.person("bot", "t", &keys[0]).await.unwrap().unwrap().is_muted());
+    assert_eq!(registry.find("bot", "object").await.unwrap(), [("t".to_owned(), keys[0].clone())]);
 }
