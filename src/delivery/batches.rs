@@ -4,7 +4,7 @@ use super::ledger::{Held, Ledger, PLAN, held, plan_key, readable};
 use super::{BATCH_STALLS, Batch, Plan};
 use crate::clock::Timestamp;
 use crate::notifications::Counts;
-use crate::store::{Collection, Continuation, Document, Draft, ETag, Error, Key, Partition, Query, Write};
+use crate::store::{Collection, Continuation, Document, Draft, Error, Key, Partition, Query, Write};
 
 /// The words by which batches are found and counted.
 const OUT: &str = "out";
@@ -17,6 +17,23 @@ const TRIES: u64 = 64;
 
 /// How many batches are read at once while looking for some.
 const PAGE: usize = 50;
+
+/// What is stored after a write that did not succeed.
+enum Found {
+    /// What we wanted: it was made all the same.
+    AsWanted,
+    /// Another write of ours.
+    Ours,
+    /// What was there before.
+    AsItWas,
+    /// What somebody else made of it.
+    Theirs,
+}
+
+/// Too many others write at the same time; nobody took anything away from us.
+fn unsettled() -> Error {
+    Error::Unavailable("others kept writing to the same documents".into())
+}
 
 impl Ledger {
     /// A batch.
@@ -48,42 +65,66 @@ impl Ledger {
     /// [`Error::Conflict`] when somebody else changed it: then it is theirs.
     pub async fn save_batch(&self, held: &mut Held<Batch>, now: Timestamp) -> Result<(), Error> {
         let draft = self.draft(&held.value, now)?;
-        let write = |etag: &ETag| Write::Replace(batch_key(&held.value), draft.clone(), etag.clone());
-        let written = match self.store().write(write(&held.etag)).await {
-            // Our own last write may have been made without our learning of it: then nobody else has the batch.
-            Err(Error::Conflict) => match self.ours(&held.value).await? {
-                Some(etag) => self.store().write(write(&etag)).await,
-                None => Err(Error::Conflict),
-            },
-            other => other,
-        };
-        held.etag = written?;
-        Ok(())
+        let owner = held.value.lease.as_ref().map(|lease| lease.owner.clone());
+        for _ in 0..TRIES {
+            let write = Write::Replace(batch_key(&held.value), draft.clone(), held.etag.clone());
+            match self.store().write(write).await {
+                Ok(etag) => {
+                    held.etag = etag;
+                    return Ok(());
+                }
+                Err(failure) => match self.found(held, owner.as_deref()).await? {
+                    Found::AsWanted => return Ok(()),
+                    Found::Ours => {}
+                    Found::AsItWas | Found::Theirs => return Err(failure),
+                },
+            }
+        }
+        Err(unsettled())
     }
 
-    /// The version that is stored, when the last who wrote it was the owner of this lease.
-    async fn ours(&self, batch: &Batch) -> Result<Option<ETag>, Error> {
-        let Some(document) = self.store().get(&batch_key(batch)).await? else { return Ok(None) };
+    /// What a write that did not succeed left behind: over a network it may have been made all the same.
+    async fn found(&self, held: &mut Held<Batch>, owner: Option<&str>) -> Result<Found, Error> {
+        let Some(document) = self.store().get(&batch_key(&held.value)).await? else { return Ok(Found::Theirs) };
+        if document.etag == held.etag {
+            return Ok(Found::AsItWas);
+        }
         let stored: Batch = document.read()?;
-        let owner = |batch: &Batch| batch.lease.as_ref().map(|lease| lease.owner.clone());
-        Ok((owner(batch).is_some() && owner(&stored) == owner(batch)).then_some(document.etag))
+        let ours = owner.is_some() && stored.lease.as_ref().map(|lease| lease.owner.as_str()) == owner;
+        if stored == held.value {
+            held.etag = document.etag;
+            Ok(Found::AsWanted)
+        } else if ours {
+            // Only we write under this lease: our own earlier write, of which we did not learn.
+            held.etag = document.etag;
+            Ok(Found::Ours)
+        } else {
+            Ok(Found::Theirs)
+        }
     }
 
-    /// Writes a batch and adds to its plan what the plan does not know: both, or neither. Answers the plan.
+    /// Writes a batch and adds to its plan what the plan does not know: both, or neither. `owner` is whose lease the
+    /// batch is under, when it is under one.
     ///
     /// # Errors
     /// [`Error::Conflict`] when somebody else changed the batch.
-    pub async fn report_batch(&self, held: &mut Held<Batch>, now: Timestamp) -> Result<Plan, Error> {
+    pub async fn report_batch(&self, held: &mut Held<Batch>, owner: Option<&str>, now: Timestamp) -> Result<(), Error> {
         let counts = held.value.counts();
         let earlier = std::mem::replace(&mut held.value.reported, counts.clone());
-        let reported = self.report(held, &counts.minus(&earlier), now).await;
+        let reported = self.report(held, owner, &counts.minus(&earlier), now).await;
         if reported.is_err() {
             held.value.reported = earlier;
         }
         reported
     }
 
-    async fn report(&self, held: &mut Held<Batch>, news: &Counts, now: Timestamp) -> Result<Plan, Error> {
+    async fn report(
+        &self,
+        held: &mut Held<Batch>,
+        owner: Option<&str>,
+        news: &Counts,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let id = held.value.notification.clone();
         for attempt in 0..TRIES {
             // The more others there are, the longer the pause between attempts.
@@ -91,14 +132,15 @@ impl Ledger {
             let plan = self.plan(&id, &held.value.tenant).await?;
             let mut plan = plan.ok_or_else(|| Error::Corrupt(format!("notification {id} has lost a plan")))?;
             plan.value.counts = plan.value.counts.plus(news);
-            match self.write_both(held, &plan, now).await {
-                Ok(()) => return Ok(plan.value),
-                // The plan moves with every batch of the tenant; only a change of our batch ends this.
-                Err(Error::Conflict) => self.still_ours(held).await?,
-                Err(error) => return Err(error),
+            let Err(failure) = self.write_both(held, &plan, now).await else { return Ok(()) };
+            match (self.found(held, owner).await?, failure) {
+                (Found::AsWanted, _) => return Ok(()),
+                // The plan moves with every batch of the tenant.
+                (Found::Ours, _) | (Found::AsItWas, Error::Conflict) => {}
+                (Found::AsItWas | Found::Theirs, failure) => return Err(failure),
             }
         }
-        Err(Error::Conflict)
+        Err(unsettled())
     }
 
     async fn write_both(&self, held: &mut Held<Batch>, plan: &Held<Plan>, now: Timestamp) -> Result<(), Error> {
@@ -111,11 +153,6 @@ impl Ledger {
         let etags = self.store().transact(writes).await?;
         held.etag = etags.into_iter().next().ok_or(Error::Conflict)?;
         Ok(())
-    }
-
-    async fn still_ours(&self, held: &Held<Batch>) -> Result<(), Error> {
-        let stored = self.store().get(&batch_key(&held.value)).await?.ok_or(Error::Conflict)?;
-        if stored.etag == held.etag { Ok(()) } else { Err(Error::Conflict) }
     }
 
     /// How many batches of a tenant are put out and neither finished nor waiting.

@@ -133,15 +133,20 @@ impl Shift<'_> {
         let now = self.delivery.clock.now();
         self.held.value.lease(&self.owner, now, LEASE);
         self.held.value.recover(self.message.on_uncertain, now);
-        self.save().await?;
-        let end = match self.send_all().await {
+        let begun = self.save().await;
+        let sent = match begun {
+            Ok(()) => self.send_all().await,
+            Err(failure) => Err(failure),
+        };
+        let end = match sent {
             Ok(end) => end,
             // The batch is somebody else's: what they make of it counts.
             Err(Error::Conflict) => return Err(Error::Conflict),
             // Whatever failed, what was sent is recorded, and the batch is free for the next who looks.
             Err(failure) => {
                 warn!(batch = self.held.value.id(), %failure, "a batch is put back");
-                self.write(Ending::Ends(End::Waits(self.delivery.clock.now()))).await?;
+                let rest = if failure.is_transient() { Duration::ZERO } else { REST };
+                self.write(Ending::Ends(End::Waits(self.delivery.clock.now() + rest))).await?;
                 return Err(failure);
             }
         };
@@ -238,7 +243,7 @@ impl Shift<'_> {
                         End::Waits(at) => (Some(*at), false),
                         End::Held(at) => (Some(*at), true),
                     };
-                    ledger.report_batch(&mut self.held, now).await.map(drop)
+                    ledger.report_batch(&mut self.held, Some(&self.owner), now).await
                 }
             };
             match written {

@@ -216,8 +216,14 @@ impl Ledger {
         if let Some(batch) = batch {
             writes.push(Write::Create(batch_key(batch), self.draft(batch, now)?));
         }
-        let etags = self.store.transact(writes).await?;
-        plan.etag = etags.into_iter().next().ok_or(Error::Conflict)?;
+        match self.store.transact(writes).await {
+            Ok(etags) => plan.etag = etags.into_iter().next().ok_or(Error::Conflict)?,
+            // Over a network it may have been made all the same; and whoever planned the very same put out the same.
+            Err(failure) => match self.plan(id, &plan.value.tenant).await? {
+                Some(stored) if stored.value == plan.value => plan.etag = stored.etag,
+                Some(_) | None => return Err(failure),
+            },
+        }
         Ok(())
     }
 

@@ -160,8 +160,8 @@ impl Delivery {
         batch.value.recover(OnUncertain::Report, now);
         batch.value.end(why, now);
         batch.value.lease = None;
-        match self.ledger.report_batch(&mut batch, now).await {
-            Ok(_) => Ok(true),
+        match self.ledger.report_batch(&mut batch, None, now).await {
+            Ok(()) => Ok(true),
             Err(Error::Conflict) => Ok(false),
             Err(error) => Err(error),
         }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use tracing::warn;
+use tokio::task::JoinSet;
+use tracing::{error, warn};
 
 use super::courier::Shift;
 use super::{Attempt, RecipientState, Settled, settle};
@@ -39,18 +38,21 @@ impl Shift<'_> {
             return Ok(true);
         }
         let began = self.delivery.clock.now();
-        let mut sends: FuturesUnordered<_> =
+        // Tasks of their own: they go on while the ledger waits for its store.
+        let mut sends: JoinSet<_> =
             marked.into_iter().map(|(place, reference)| self.sending(place, reference)).collect();
-        let (mut pause, mut lessons, mut answered) = (None, Vec::new(), false);
+        let (mut pause, mut lessons, mut answered, mut lost) = (None, Vec::new(), false, false);
         loop {
             let next = tokio::select! {
-                next = sends.next() => next,
-                () = tokio::time::sleep(STRAGGLERS), if self.unrecorded => {
-                    self.save().await?;
+                next = sends.join_next() => next,
+                () = tokio::time::sleep(STRAGGLERS), if self.unrecorded && !lost => {
+                    lost = self.record_early().await;
                     continue;
                 }
             };
-            let Some((place, reference, outcome)) = next else { break };
+            let Some(sent) = next else { break };
+            // A send that was brought down stays marked: whether it went out is not known.
+            let Ok((place, reference, outcome)) = sent else { continue };
             self.unrecorded = true;
             answered |= !is_timeout(&outcome);
             let settled = self.settle(place, outcome);
@@ -62,15 +64,36 @@ impl Shift<'_> {
                 state,
             }));
         }
+        if lost {
+            return Err(Error::Conflict);
+        }
         self.learn(pause, lessons, began).await?;
         Ok(answered)
+    }
+
+    /// Records what is known while others of the window are still out; true when the batch is somebody else's now.
+    async fn record_early(&mut self) -> bool {
+        match self.save().await {
+            Ok(()) => false,
+            Err(Error::Conflict) => true,
+            Err(failure) => {
+                warn!(batch = self.held.value.id(), %failure, "outcomes are recorded later");
+                false
+            }
+        }
     }
 
     async fn mark(&mut self, places: &[usize]) -> Result<Vec<(usize, Reference)>, Error> {
         let tenant = self.held.value.tenant.clone();
         let key = |place: &usize| self.held.value.recipients[*place].person.clone().unwrap_or_default();
         let keys: Vec<_> = places.iter().map(key).collect();
-        let people = self.delivery.registry.persons(&self.bot, &tenant, &keys).await?;
+        let people = match self.delivery.registry.persons(&self.bot, &tenant, &keys).await {
+            Err(Error::Corrupt(_)) => {
+                self.fail_unreadable(places, &keys).await?;
+                return Ok(Vec::new());
+            }
+            found => found?,
+        };
         let now = self.delivery.clock.now();
         let nobody = |key: &String| Person::new(&tenant, key, now);
         let people = people.into_iter().zip(&keys).map(|(person, key)| person.unwrap_or_else(|| nobody(key)));
@@ -86,6 +109,24 @@ impl Shift<'_> {
             }
         }
         Ok(marked)
+    }
+
+    /// Ends those whose person cannot be read, so that the others of the window are not held up by them.
+    async fn fail_unreadable(&mut self, places: &[usize], keys: &[String]) -> Result<(), Error> {
+        let tenant = self.held.value.tenant.clone();
+        for (place, key) in places.iter().zip(keys) {
+            match self.delivery.registry.person(&self.bot, &tenant, key).await {
+                Ok(_) => {}
+                Err(Error::Corrupt(what)) => {
+                    error!(tenant, person = key, what, "a person cannot be read; the recipient fails");
+                    let at = self.delivery.clock.now();
+                    self.held.value.recipients[*place].state =
+                        RecipientState::Failed { at, reason: "unreadable".into() };
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
     }
 
     /// A send that owns what it needs, so that the ledger can be written while it is under way.

@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::store::V1;
 
+/// How far the clocks of instances may be apart, blocks included.
+const SKEW: Duration = Duration::from_secs(30);
+/// When to come back once a line was mended.
+const MENDED: Duration = Duration::from_secs(1);
+
 /// The time line of one tenant, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,8 +44,12 @@ impl Throttle {
     /// Takes a block of `count` permits at `rate` a second, unless it would begin after `horizon`; answers the time
     /// line to store, when it changed.
     pub fn reserve(&self, count: u32, rate: u32, now: Timestamp, horizon: Duration) -> (Grant, Option<Self>) {
-        // No line is longer than the horizon; one that seems so was written by a clock that is ahead.
-        let free = self.next.map_or(now, |next| next.clamp(now, now + horizon));
+        let longest = self.paused_until.map_or(now, |until| until.max(now)) + horizon + SKEW;
+        if self.next.is_some_and(|next| next > longest) {
+            // No line grows so long: a clock that is ahead wrote this. It is mended, and nothing is given on top of it.
+            return (Grant::Later(now + MENDED), Some(Self { next: Some(now), ..self.clone() }));
+        }
+        let free = self.next.map_or(now, |next| next.max(now));
         let begin = self.paused_until.map_or(free, |until| until.max(free));
         if begin > now + horizon {
             return (Grant::Later(begin), None);
@@ -83,7 +92,25 @@ mod tests {
     #[test]
     fn a_clock_that_was_ahead_blocks_nobody() {
         let line = Throttle { next: Some(at(3_600_000)), ..Throttle::default() };
-        assert_eq!(line.reserve(10, 50, at(0), HORIZON).0, Grant::From(at(4_000)));
+        let (grant, line) = line.reserve(10, 50, at(0), HORIZON);
+        assert_eq!(grant, Grant::Later(at(1_000)));
+        assert_eq!(line.expect("a line").reserve(10, 50, at(1_000), HORIZON).0, Grant::From(at(1_000)));
+    }
+
+    #[test]
+    fn a_line_that_is_full_gives_nothing_on_top() {
+        let mut line = Throttle::default();
+        let mut given = 0;
+        for _ in 0..100 {
+            match line.reserve(10, 50, at(0), HORIZON) {
+                (Grant::From(_), Some(next)) => {
+                    line = next;
+                    given += 10;
+                }
+                (grant, _) => assert!(matches!(grant, Grant::Later(when) if when > at(4_000))),
+            }
+        }
+        assert_eq!(given, 210, "what four seconds hold, and the block that begins with the fifth");
     }
 
     #[test]
@@ -98,20 +125,22 @@ mod tests {
     proptest! {
         #[test]
         fn no_stretch_of_time_holds_more_than_the_rate_and_one_block(
-            counts in prop::collection::vec((1u32..=10, 0i64..500), 1..200)
+            rate in prop::sample::select(vec![1_u32, 5, 50, 200, 1000]),
+            pauses in prop::collection::vec(0_i64..60, 1..300)
         ) {
             let (mut line, mut now, mut grants) = (Throttle::default(), at(0), Vec::new());
-            for (count, pause) in counts {
+            let block = (rate / 5).max(1);
+            for pause in pauses {
                 now += TimeDelta::milliseconds(pause);
-                if let (Grant::From(begin), Some(next)) = line.reserve(count, 50, now, HORIZON) {
-                    grants.push((begin, count));
+                if let (Grant::From(begin), Some(next)) = line.reserve(block, rate, now, HORIZON) {
+                    grants.push(begin);
                     line = next;
                 }
             }
-            for (index, (from, _)) in grants.iter().enumerate() {
-                let within = |(begin, _): &&(Timestamp, u32)| *begin < *from + TimeDelta::seconds(1);
-                let sent: u32 = grants[index..].iter().take_while(within).map(|(_, count)| count).sum();
-                prop_assert!(sent <= 60, "{sent} in one second");
+            for (index, from) in grants.iter().enumerate() {
+                let within = |begin: &&Timestamp| **begin < *from + TimeDelta::seconds(1);
+                let sent = u32::try_from(grants[index..].iter().take_while(within).count()).unwrap_or(u32::MAX) * block;
+                prop_assert!(sent <= rate + block, "{sent} in one second at {rate}");
             }
         }
     }

@@ -72,11 +72,15 @@ pub async fn record(
         return Ok(Recorded::Nothing(Refused::Nobody));
     };
     registry.note_tenant(bot, &tenant).await?;
+    let classified = channel;
     let (channel, evidence) = heed_tombstone(registry, bot, activity, (&tenant, &key), channel, evidence).await?;
+    let entombed = classified != channel;
     let sighting = sighting(activity, evidence, meaning, at, received);
     let change = |person: Person| {
         let repeated = person.references.get(&channel).is_some_and(|reference| reference.knows(&sighting));
         let person = person.named(&identity).after(channel, &sighting);
+        // Also what an activity that was cut off left.
+        let person = if entombed { person.without_teams_chat(&activity.conversation_id) } else { person };
         muted.filter(|_| !repeated).map_or(person.clone(), |muted| person.muting(muted, at))
     };
     let (before, mut person) = registry.change(bot, (&tenant, &key), received, change).await?;

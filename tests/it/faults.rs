@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use herald::app::App;
@@ -22,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::install;
 
-/// A store whose n-th call from now fails; what it was asked for is not done.
+/// A store whose n-th call from now fails; what it was asked for is not done, or done without anybody's learning of it.
 #[derive(Debug)]
 struct Faulty {
     inner: Arc<dyn Store>,
     /// How many calls still succeed; below zero: all of them.
     left: AtomicI64,
+    /// Whether writes are made all the same.
+    in_doubt: AtomicBool,
 }
 
 impl Faulty {
@@ -52,13 +54,17 @@ impl Store for Faulty {
     }
 
     async fn write(&self, write: Write) -> Result<ETag, Error> {
-        self.call()?;
-        self.inner.write(write).await
+        match self.call() {
+            Err(failure) if !self.in_doubt.load(Ordering::SeqCst) => Err(failure),
+            answer => self.inner.write(write).await.and_then(|etag| answer.map(|()| etag)),
+        }
     }
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<ETag>, Error> {
-        self.call()?;
-        self.inner.transact(writes).await
+        match self.call() {
+            Err(failure) if !self.in_doubt.load(Ordering::SeqCst) => Err(failure),
+            answer => self.inner.transact(writes).await.and_then(|etags| answer.map(|()| etags)),
+        }
     }
 
     async fn page(&self, query: &Query, after: Option<&Continuation>, limit: usize) -> Result<Page, Error> {
@@ -95,7 +101,7 @@ impl House {
     async fn new(rate: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inner = Arc::new(Embedded::open(folder.path()).unwrap().store());
-        let store = Arc::new(Faulty { inner, left: AtomicI64::new(-1) });
+        let store = Arc::new(Faulty { inner, left: AtomicI64::new(-1), in_doubt: AtomicBool::new(false) });
         let settings: BTreeMap<_, _> = [("HERALD_TENANT_RATE".to_owned(), rate.to_owned())].into();
         let config = parse(&settings, Role::Serve).unwrap();
         let shared: Arc<dyn Store> = store.clone();
@@ -148,13 +154,14 @@ impl House {
 }
 
 /// True when there were fewer calls than this, so that none failed.
-async fn survives(fault: i64) -> bool {
+async fn survives(fault: i64, in_doubt: bool) -> bool {
     // Five people in windows of two.
     let house = House::new("10").await;
     for number in 0..5 {
         house.meet(&format!("p{number}")).await;
     }
     let put_out = house.post(&json!({"id": "n", "content": {"text": "x"}, "audience": {"all": true}})).await;
+    house.store.in_doubt.store(in_doubt, Ordering::SeqCst);
     house.store.left.store(fault, Ordering::SeqCst);
     house.work_off(put_out).await;
     let unused = house.store.left.swap(-1, Ordering::SeqCst) >= 0;
@@ -169,9 +176,18 @@ async fn survives(fault: i64) -> bool {
 
 #[tokio::test]
 async fn whichever_call_of_the_store_fails_everybody_gets_it_once() {
+    each_call_fails(false).await;
+}
+
+#[tokio::test]
+async fn whichever_write_is_made_without_our_learning_of_it_everybody_gets_it_once() {
+    each_call_fails(true).await;
+}
+
+async fn each_call_fails(in_doubt: bool) {
     for first in (0..).step_by(16) {
         // Most of the time of each is waiting for permits.
-        let survived = futures_util::future::join_all((first..first + 16).map(survives)).await;
+        let survived = futures_util::future::join_all((first..first + 16).map(|fault| survives(fault, in_doubt))).await;
         if survived.contains(&true) {
             assert!(first > 32, "only {first} calls were made to fail");
             return;

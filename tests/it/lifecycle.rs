@@ -301,7 +301,7 @@ async fn what_is_written_to_somebody_who_was_merged_goes_to_whoever_is_left() {
     let older = Identity { user_id: account.clone(), aad_object_id: None };
     let younger = Identity { user_id: None, aad_object_id: object.clone() };
     let both = Identity { user_id: account, aad_object_id: object };
-    let at = |second| Timestamp::from_timestamp(1_800_000_000 + second, 0).unwrap();
+    let at = |second: i64| Timestamp::from_timestamp(1_800_000_000 + second, 0).unwrap();
     let mut keys = Vec::new();
     for (second, identity) in [(0, &older), (1, &younger)] {
         let key = registry.resolve("bot", "t", identity, at(second)).await.unwrap().unwrap();

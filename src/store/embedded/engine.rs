@@ -67,7 +67,10 @@ struct Unschedule<'a>(&'a Engine);
 
 impl Drop for Unschedule<'_> {
     fn drop(&mut self) {
-        hold(&self.0.waiting).scheduled = false;
+        let mut waiting = hold(&self.0.waiting);
+        waiting.scheduled = false;
+        // Whoever waits learns that nothing came of it, instead of waiting for the next who writes.
+        waiting.jobs.clear();
     }
 }
 
