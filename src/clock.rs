@@ -24,27 +24,6 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that advances with tokio's time, so that pausing and advancing the runtime moves it too.
-#[derive(Debug, Clone, Copy)]
-pub struct RuntimeClock {
-    base: Timestamp,
-    started: tokio::time::Instant,
-}
-
-impl RuntimeClock {
-    /// Starts at `base`; must be called within a runtime.
-    #[must_use]
-    pub fn starting_at(base: Timestamp) -> Self {
-        Self { base, started: tokio::time::Instant::now() }
-    }
-}
-
-impl Clock for RuntimeClock {
-    fn now(&self) -> Timestamp {
-        self.base + self.started.elapsed()
-    }
-}
-
 /// The time from `now` until `then`; zero when `then` has passed.
 #[must_use]
 pub fn until(now: Timestamp, then: Timestamp) -> std::time::Duration {

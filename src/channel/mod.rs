@@ -51,12 +51,6 @@ impl Channel {
     pub fn is_copilot(self) -> bool {
         matches!(self, Self::TeamsCopilot | Self::M365Copilot)
     }
-
-    /// True where a person talks to the bot alone: these make somebody part of an audience.
-    #[must_use]
-    pub fn makes_audience(self) -> bool {
-        self == Self::TeamsChat || self.is_copilot()
-    }
 }
 
 impl fmt::Display for Channel {

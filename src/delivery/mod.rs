@@ -1,11 +1,13 @@
 //! From a notification to each recipient's outcome: plans, batches with a ledger, leases, windows, and who retries.
 //!
-//! `batch`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep, `planner`, `courier` and `sweeper` act.
+//! `batch`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep; `planner` with `pages` and
+//! `roster`, `courier` with `window`, and `sweeper` act.
 
 mod batch;
 mod batches;
 mod courier;
 mod ledger;
+mod pages;
 mod plan;
 mod planner;
 mod pointer;

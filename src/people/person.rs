@@ -165,10 +165,4 @@ impl Person {
         }
         self
     }
-
-    /// When a reference of any channel was last seen.
-    #[must_use]
-    pub fn last_seen(&self) -> Option<Timestamp> {
-        self.references.values().map(|reference| reference.last_seen).max()
-    }
 }

@@ -122,12 +122,6 @@ fn is_allowed(tenant: &str, allowed: &[String]) -> bool {
     allowed.iter().any(|entry| entry.eq_ignore_ascii_case(tenant))
 }
 
-/// True when a notification would be sent to the person.
-#[must_use]
-pub fn reachable(person: &Person, rules: &Rules<'_>) -> bool {
-    judge(person, rules).is_ok()
-}
-
 /// The settings that reachability depends on.
 #[derive(Debug, Clone)]
 pub struct ReachSettings {
