@@ -98,6 +98,21 @@ impl RecipientState {
         Self::Pending { attempts: 0, since: None, after: None, reason: None, doubtful: false }
     }
 
+    /// An end without a message, for somebody whose earlier attempt may have gone out or not: whoever may have the
+    /// message is never called not sent.
+    #[must_use]
+    pub fn not_sent(end: Self, doubtful: bool, now: Timestamp) -> Self {
+        if doubtful { Self::Uncertain { at: now } } else { end }
+    }
+
+    /// Whether an earlier attempt may have gone out.
+    fn is_doubtful(&self) -> bool {
+        match self {
+            Self::Pending { doubtful, .. } | Self::Sending { doubtful, .. } => *doubtful,
+            Self::Sent { .. } | Self::Skipped { .. } | Self::Failed { .. } | Self::Uncertain { .. } => false,
+        }
+    }
+
     /// The attempt that is under way.
     #[must_use]
     pub fn attempt(&self) -> Option<Attempt> {
@@ -289,23 +304,30 @@ impl Batch {
         }
     }
 
-    /// Skips a recipient; one who may have it already is doubtful instead.
+    /// Skips a recipient.
     pub fn skip(&mut self, place: usize, reason: Skip, now: Timestamp) {
+        self.end_one(place, RecipientState::Skipped { at: now, reason }, now);
+    }
+
+    /// Fails a recipient who cannot be tried.
+    pub fn fail(&mut self, place: usize, reason: &str, now: Timestamp) {
+        self.end_one(place, RecipientState::Failed { at: now, reason: reason.to_owned() }, now);
+    }
+
+    fn end_one(&mut self, place: usize, end: RecipientState, now: Timestamp) {
         let state = &mut self.recipients[place].state;
-        let doubtful = matches!(state, RecipientState::Pending { doubtful: true, .. });
-        *state =
-            if doubtful { RecipientState::Uncertain { at: now } } else { RecipientState::Skipped { at: now, reason } };
+        *state = RecipientState::not_sent(end, state.is_doubtful(), now);
     }
 
     /// Ends whoever is left: the notification is over. Whoever was tried before an expiry failed for that reason.
     pub fn end(&mut self, why: Skip, now: Timestamp) {
         for recipient in &mut self.recipients {
             if let RecipientState::Pending { reason, doubtful, .. } = &recipient.state {
-                recipient.state = match reason {
-                    _ if *doubtful => RecipientState::Uncertain { at: now },
+                let end = match reason {
                     Some(reason) if why == Skip::Expired => RecipientState::Failed { at: now, reason: reason.clone() },
                     _ => RecipientState::Skipped { at: now, reason: why },
                 };
+                recipient.state = RecipientState::not_sent(end, *doubtful, now);
             }
         }
     }
@@ -348,6 +370,9 @@ mod tests {
         // From now on they may have it: no end says that they were not sent it.
         let mut muted = resent.clone();
         muted.skip(0, Skip::Muted, at(9));
+        let mut unreadable = resent.clone();
+        unreadable.fail(0, "unreadable", at(9));
+        assert_eq!(unreadable.counts().uncertain, 1);
         resent.end(Skip::Cancelled, at(9));
         assert_eq!((muted.counts().uncertain, resent.counts().uncertain), (1, 1));
         let last = RecipientState::Sending { attempts: 7, since: at(0), doubtful: true };

@@ -127,8 +127,6 @@ impl Ledger {
     ) -> Result<(), Error> {
         let id = held.value.notification.clone();
         for attempt in 0..TRIES {
-            // The more others there are, the longer the pause between attempts.
-            tokio::time::sleep(std::time::Duration::from_millis(attempt)).await;
             let plan = self.plan(&id, &held.value.tenant).await?;
             let mut plan = plan.ok_or_else(|| Error::Corrupt(format!("notification {id} has lost a plan")))?;
             plan.value.counts = plan.value.counts.plus(news);
@@ -139,6 +137,8 @@ impl Ledger {
                 (Found::Ours, _) | (Found::AsItWas, Error::Conflict) => {}
                 (Found::AsItWas | Found::Theirs, failure) => return Err(failure),
             }
+            // The more others there are, the longer the pause between attempts.
+            tokio::time::sleep(std::time::Duration::from_millis(attempt)).await;
         }
         Err(unsettled())
     }

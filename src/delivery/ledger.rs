@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::notifications::{Control, Counts, Message, Posted, Request, Stage};
 use crate::store::{Collection, Continuation, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write};
 
-/// The word by which plans are found.
+/// The id of a plan, and the word by which plans are found.
 pub(super) const PLAN: &str = "plan";
 /// How many of a notification's plans are read at once.
 const PAGE: usize = 500;
@@ -301,7 +301,7 @@ pub(super) fn held<T: serde::de::DeserializeOwned>(page: Page) -> Result<Vec<Hel
 }
 
 pub(super) fn plan_key(id: &str, tenant: &str) -> Key {
-    Key::new(Collection::Deliveries, Partition::new([id, tenant]), "plan")
+    Key::new(Collection::Deliveries, Partition::new([id, tenant]), PLAN)
 }
 
 fn roster_key(id: &str, number: u32) -> Key {

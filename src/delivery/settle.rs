@@ -78,7 +78,7 @@ fn again(attempt: Attempt, after: Timestamp, reason: String, now: Timestamp) -> 
 }
 
 fn failed(attempt: Attempt, reason: String, now: Timestamp) -> RecipientState {
-    if attempt.doubtful { RecipientState::Uncertain { at: now } } else { RecipientState::Failed { at: now, reason } }
+    RecipientState::not_sent(RecipientState::Failed { at: now, reason }, attempt.doubtful, now)
 }
 
 #[cfg(test)]

@@ -119,9 +119,7 @@ impl Shift<'_> {
                 Ok(_) => {}
                 Err(Error::Corrupt(what)) => {
                     error!(tenant, person = key, what, "a person cannot be read; the recipient fails");
-                    let at = self.delivery.clock.now();
-                    self.held.value.recipients[*place].state =
-                        RecipientState::Failed { at, reason: "unreadable".into() };
+                    self.held.value.fail(*place, "unreadable", self.delivery.clock.now());
                 }
                 Err(other) => return Err(other),
             }

@@ -5,7 +5,6 @@ use tracing::info;
 use super::aliases::Alias;
 use super::registry::{Registry, TRIES};
 use super::{Identity, Person};
-use crate::channel::Channel;
 use crate::clock::Timestamp;
 use crate::store::{Draft, Error, Write};
 
@@ -96,25 +95,15 @@ impl Registry {
                 for alias in aliases {
                     self.retarget(bot, tenant, alias, &older).await?;
                 }
-                self.heed_tombstone(bot, tenant, &older, received).await?;
+                // A chat that was taken over may have been marked in between, under the younger's name.
+                if let Some(person) = self.person(bot, tenant, &older).await? {
+                    self.heed_tombstone(bot, person, received).await?;
+                }
                 return Ok(older);
             };
             self.absorb(bot, tenant, &older, younger, received).await?;
         }
         Err(Error::Conflict)
-    }
-
-    /// A chat that was taken over may have been marked as Copilot's in between, under the younger's name.
-    async fn heed_tombstone(&self, bot: &str, tenant: &str, person: &str, now: Timestamp) -> Result<(), Error> {
-        let found = self.person(bot, tenant, person).await?;
-        let Some(chat) = found.as_ref().and_then(|person| person.references.get(&Channel::TeamsChat)) else {
-            return Ok(());
-        };
-        if self.conversation(bot, &chat.conversation_id).await?.is_copilot() {
-            let demote = |person: Person| person.without_teams_chat(&chat.conversation_id);
-            self.change(bot, (tenant, person), now, demote).await?;
-        }
-        Ok(())
     }
 
     /// When a person was first seen; one who is about to be made by another activity is made here.

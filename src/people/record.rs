@@ -73,7 +73,7 @@ pub async fn record(
     };
     registry.note_tenant(bot, &tenant).await?;
     let classified = channel;
-    let (channel, evidence) = heed_tombstone(registry, bot, activity, (&tenant, &key), channel, evidence).await?;
+    let (channel, evidence) = claim(registry, bot, activity, (&tenant, &key), channel, evidence).await?;
     let entombed = classified != channel;
     let sighting = sighting(activity, evidence, meaning, at, received);
     let change = |person: Person| {
@@ -85,9 +85,8 @@ pub async fn record(
     };
     let (before, mut person) = registry.change(bot, (&tenant, &key), received, change).await?;
     // A marker that was seen since we looked found us among the holders, but perhaps not this write.
-    if channel == Channel::TeamsChat && registry.conversation(bot, &activity.conversation_id).await?.is_copilot() {
-        let demote = |person: Person| person.without_teams_chat(&activity.conversation_id);
-        person = registry.change(bot, (&tenant, &key), received, demote).await?.1;
+    if channel == Channel::TeamsChat {
+        person = registry.heed_tombstone(bot, person, received).await?;
     }
     let known = before.as_ref().and_then(|person| person.references.get(&channel));
     let repeated = known.is_some_and(|reference| reference.knows(&sighting));
@@ -111,7 +110,7 @@ async fn entomb(registry: &Registry, bot: &str, conversation_id: &str, at: Times
 }
 
 /// The channel that counts; whoever takes the conversation for a Teams chat is listed as its holder first.
-async fn heed_tombstone(
+async fn claim(
     registry: &Registry,
     bot: &str,
     activity: &Activity,

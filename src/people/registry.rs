@@ -10,6 +10,7 @@ use tracing::info;
 
 use super::aliases::Alias;
 use super::{Conversation, Identity, Person};
+use crate::channel::Channel;
 use crate::clock::Timestamp;
 use crate::store::{
     Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write,
@@ -264,6 +265,20 @@ impl Registry {
             }
         }
         Err(Error::Conflict)
+    }
+
+    /// The person, without their Teams chat when its conversation carries a Copilot tombstone: it may have been marked
+    /// while the reference was being written.
+    ///
+    /// # Errors
+    /// As for [`Registry::change`].
+    pub async fn heed_tombstone(&self, bot: &str, person: Person, now: Timestamp) -> Result<Person, Error> {
+        let Some(chat) = person.references.get(&Channel::TeamsChat) else { return Ok(person) };
+        if !self.conversation(bot, &chat.conversation_id).await?.is_copilot() {
+            return Ok(person);
+        }
+        let demote = |known: Person| known.without_teams_chat(&chat.conversation_id);
+        Ok(self.change(bot, (&person.tenant, &person.key), now, demote).await?.1)
     }
 
     /// Remembers that the bot was seen in a tenant.
