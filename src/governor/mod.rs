@@ -11,14 +11,12 @@ use tracing::warn;
 pub use throttle::{Grant, Throttle};
 
 use crate::clock::{Clock, Timestamp};
-use crate::store::{Collection, Draft, ETag, Error, Key, Partition, Store, Write};
+use crate::store::{Collection, Draft, Error, Key, Partition, Store, update};
 
 /// How far ahead permits are given: whoever would wait longer goes back to the store instead.
 const HORIZON: Duration = Duration::from_secs(4);
 /// When to come back where too many reserve at once.
 const CROWDED: Duration = Duration::from_secs(1);
-/// How often a reservation is tried anew when other instances reserve at the same time.
-const TRIES: usize = 32;
 
 /// Gives permits to send.
 #[derive(Debug, Clone)]
@@ -68,7 +66,8 @@ impl Governor {
     /// # Errors
     /// As the store's.
     pub async fn paused_until(&self, bot: &str, tenant: &str) -> Result<Option<Timestamp>, Error> {
-        let (throttle, _) = self.read(&key(bot, tenant)).await?;
+        let Some(document) = self.store.get(&key(bot, tenant)).await? else { return Ok(None) };
+        let throttle: Throttle = document.read()?;
         Ok(throttle.paused_until.filter(|until| *until > self.clock.now()))
     }
 
@@ -90,29 +89,11 @@ impl Governor {
         let key = key(bot, tenant);
         let turn = self.turn(&key);
         let _mine = turn.lock().await;
-        for _ in 0..TRIES {
-            let (throttle, etag) = self.read(&key).await?;
-            let (answer, next) = decide(&throttle, self.clock.now());
-            let Some(next) = next else { return Ok(answer) };
-            let draft = Draft::of(&next)?;
-            let write = match etag {
-                Some(etag) => Write::Replace(key.clone(), draft, etag),
-                None => Write::Create(key.clone(), draft),
-            };
-            match self.store.write(write).await {
-                Ok(_) => return Ok(answer),
-                Err(Error::Conflict) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Conflict)
-    }
-
-    async fn read(&self, key: &Key) -> Result<(Throttle, Option<ETag>), Error> {
-        match self.store.get(key).await? {
-            Some(document) => Ok((document.read()?, Some(document.etag))),
-            None => Ok((Throttle::default(), None)),
-        }
+        let decide = |throttle: Option<Throttle>| {
+            let (answer, next) = decide(&throttle.unwrap_or_default(), self.clock.now());
+            Ok((answer, next.map(|next| Draft::of(&next)).transpose()?))
+        };
+        update(self.store.as_ref(), &key, decide).await
     }
 
     fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {

@@ -3,10 +3,10 @@
 use tracing::info;
 
 use super::aliases::Alias;
-use super::registry::{Registry, TRIES};
+use super::registry::Registry;
 use super::{Identity, Person};
 use crate::clock::Timestamp;
-use crate::store::{Draft, Error, Write};
+use crate::store::{Draft, Error, TRIES, Write};
 
 impl Registry {
     /// The key of the person whom these ids name in a tenant; the ids are known from then on. Two persons who prove

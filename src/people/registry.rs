@@ -13,11 +13,9 @@ use super::{Conversation, Identity, Person};
 use crate::channel::Channel;
 use crate::clock::Timestamp;
 use crate::store::{
-    Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write,
+    Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, TRIES, V1, Write,
+    update,
 };
-
-/// How often a change is tried anew when others change the same document meanwhile.
-pub(super) const TRIES: usize = 32;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -245,26 +243,12 @@ impl Registry {
         conversation_id: &str,
         change: impl Fn(Conversation) -> Conversation,
     ) -> Result<Conversation, Error> {
-        let key = Conversation::key(bot, conversation_id);
-        for _ in 0..TRIES {
-            let found = self.store.get(&key).await?;
-            let before: Option<Conversation> = found.as_ref().map(Document::read).transpose()?;
+        let decide = |before: Option<Conversation>| {
             let next = change(before.clone().unwrap_or_else(|| Conversation::unknown(conversation_id)));
-            if before.as_ref() == Some(&next) {
-                return Ok(next);
-            }
-            let draft = Draft::of(&next)?;
-            let write = match found {
-                Some(document) => Write::Replace(key.clone(), draft, document.etag),
-                None => Write::Create(key.clone(), draft),
-            };
-            match self.store.write(write).await {
-                Ok(_) => return Ok(next),
-                Err(Error::Conflict) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Conflict)
+            let draft = if before.as_ref() == Some(&next) { None } else { Some(Draft::of(&next)?) };
+            Ok((next, draft))
+        };
+        update(self.store.as_ref(), &Conversation::key(bot, conversation_id), decide).await
     }
 
     /// The person, without their Teams chat when its conversation carries a Copilot tombstone: it may have been marked

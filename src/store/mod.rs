@@ -7,6 +7,7 @@
 mod document;
 pub mod embedded;
 mod error;
+mod update;
 
 use std::fmt::Debug;
 
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 
 pub use document::{Collection, Continuation, Document, Draft, ETag, Key, Page, Partition, Query, V1, Write};
 pub use error::Error;
+pub use update::{TRIES, update};
 
 use crate::clock::Timestamp;
 
