@@ -26,7 +26,8 @@
 //! telemetry     -> (nothing)
 //! cli           -> (nothing)
 //! simulator     -> (nothing)
-//! store         -> clock
+//! identity      -> clock
+//! store         -> clock, identity
 //! protocol      -> clock
 //! channel       -> protocol
 //! people        -> channel, clock, protocol, store
@@ -35,7 +36,7 @@
 //! governor      -> clock, store
 //! connector     -> clock, notifications, people, protocol
 //! delivery      -> chance, clock, connector, governor, notifications, people, store
-//! config        -> channel, protocol
+//! config        -> channel, identity, protocol
 //! app           -> chance, channel, clock, config, connector, delivery, governor, people, protocol, store
 //! functions     -> app, channel, clock, connector, delivery, notifications, people, protocol, replies, store
 //! http          -> app, config, delivery, functions
@@ -43,8 +44,9 @@
 //! ```
 //!
 //! What decides is pure: classification, the lifecycle of references, reachability, what an answer of Teams means,
-//! the ledger's arithmetic, pace. What acts is thin. SQLite is named in `store::embedded` only, reqwest in the two
-//! clients, axum at the HTTP edge and in the simulated Teams.
+//! the ledger's arithmetic, pace, the layout in Cosmos DB. What acts is thin. SQLite is named in `store::embedded` only,
+//! Cosmos DB in `store::cosmos`, Entra identities in [`identity`], reqwest in the two clients, axum at the HTTP edge and
+//! in the simulated Teams.
 
 pub mod app;
 pub mod chance;
@@ -57,6 +59,7 @@ pub mod delivery;
 pub mod functions;
 pub mod governor;
 pub mod http;
+pub mod identity;
 pub mod notifications;
 pub mod people;
 pub mod protocol;

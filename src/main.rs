@@ -42,9 +42,9 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let (client, json) = client(&access)?;
             operator::users(&client, &Filter { id, reachable, continuation }, json).await?;
         }
-        Command::Config { action: ConfigAction::Check } => settings::check(&environment)?,
+        Command::Config { action: ConfigAction::Check } => settings::check(&environment).await?,
         Command::Config { action: ConfigAction::Describe } => settings::show(&environment),
-        Command::Store { action: StoreAction::Init } => settings::init(&environment)?,
+        Command::Store { action: StoreAction::Init } => settings::init(&environment).await?,
         Command::Package { out, bin, source, platform } => {
             terminal::print(&package::run(&package::Order { source, out, executable: bin, platform })?);
         }

@@ -13,9 +13,16 @@ pub enum Stream {
     Stderr,
 }
 
+/// The SDKs of Azure tell of every connection; their warnings are enough, unless somebody asks for them.
+fn quiet(filter: &str) -> String {
+    if filter.contains("azure") { filter.to_owned() } else { format!("{filter},{SDKS}") }
+}
+
+const SDKS: &str = "azure_core=warn,azure_identity=warn,azure_data_cosmos=warn,azure_data_cosmos_driver=warn";
+
 /// Starts logging; a second call in one process does nothing.
 pub fn start(filter: &str, stream: Stream) {
-    let filter = EnvFilter::builder().parse_lossy(filter);
+    let filter = EnvFilter::builder().parse_lossy(quiet(filter));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     // A second subscriber is refused, which is what tests that start several roles want.
     let _ = match stream {

@@ -1,5 +1,6 @@
 //! Settings: read from an environment that is passed in, judged all at once, described by themselves.
 
+mod cosmos;
 mod describe;
 mod parse;
 mod settings;
@@ -15,6 +16,7 @@ pub use settings::{SETTINGS, Setting};
 pub use source::{Environment, Source};
 
 use crate::channel::Matcher;
+use crate::identity::Identity;
 use crate::protocol::AllowedHosts;
 
 /// Who starts the functions.
@@ -54,10 +56,41 @@ impl std::fmt::Debug for Secret {
 #[derive(Debug, Clone)]
 pub struct Schedule(pub croner::Cron);
 
+/// How Herald proves itself to Cosmos DB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CosmosProof {
+    /// The account's key.
+    Key(Secret),
+    /// An Entra identity.
+    Identity(Identity),
+}
+
+/// A Cosmos DB account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CosmosConfig {
+    /// Where it is.
+    pub endpoint: url::Url,
+    /// The database.
+    pub database: String,
+    /// Who asks.
+    pub proof: CosmosProof,
+}
+
+/// Which store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In the data directory.
+    Embedded,
+    /// In Cosmos DB.
+    Cosmos(CosmosConfig),
+}
+
 /// The settings of one process.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the embedded store lives.
+    /// Where Herald remembers.
+    pub store: StoreConfig,
+    /// Where the embedded store lives, and the queue of `serve`.
     pub data_dir: PathBuf,
     /// Where `serve` listens.
     pub listen: SocketAddr,

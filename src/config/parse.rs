@@ -12,7 +12,7 @@ use croner::parser::{CronParser, Seconds};
 use tracing_subscriber::EnvFilter;
 
 use super::settings::is_refused;
-use super::{Config, Role, SETTINGS, Schedule, Secret, Source};
+use super::{Config, Role, SETTINGS, Schedule, Secret, Source, cosmos};
 use crate::channel::Matcher;
 use crate::protocol::AllowedHosts;
 
@@ -36,18 +36,23 @@ impl fmt::Display for Problems {
     }
 }
 
-struct Reader<'a> {
-    source: &'a dyn Source,
+pub(super) struct Reader<'a> {
+    pub(super) source: &'a dyn Source,
     problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
-    fn blame(&mut self, setting: &'static str, reason: impl Into<String>) {
+    pub(super) fn blame(&mut self, setting: &'static str, reason: impl Into<String>) {
         self.problems.push(Problem { setting, reason: reason.into() });
     }
 
     /// The value as `read` understands it, or the default.
-    fn value<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&str) -> Result<T, String>) -> T {
+    pub(super) fn value<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
         match self.source.get(name).map(|text| read(text.trim())) {
             None => default,
             Some(Ok(value)) => value,
@@ -77,7 +82,7 @@ impl Reader<'_> {
 pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
     let mut reader = Reader { source, problems: Vec::new() };
     refuse_what_is_not_there(&mut reader);
-    check_store(&mut reader, role);
+    let store = cosmos::store(&mut reader, role);
     check_auth(&mut reader);
     let listen = reader.value("HERALD_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 3978)), address);
     if role == Role::Serve && !listen.ip().is_loopback() {
@@ -87,6 +92,7 @@ pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
         );
     }
     let config = Config {
+        store,
         data_dir: reader.value("HERALD_DATA_DIR", PathBuf::from(".herald"), |text| Ok(PathBuf::from(text))),
         listen,
         hosts: hosts(&mut reader),
@@ -116,24 +122,6 @@ fn refuse_what_is_not_there(reader: &mut Reader<'_>) {
         "known" => Err("this version of Herald cannot open chats; expected never".to_owned()),
         _ => Err("expected never or known".to_owned()),
     });
-}
-
-fn check_store(reader: &mut Reader<'_>, role: Role) {
-    let default = match role {
-        Role::Serve => "embedded",
-        Role::Host => "cosmos",
-    };
-    let store = reader.source.get("HERALD_STORE").unwrap_or_else(|| default.to_owned());
-    match store.trim() {
-        "embedded" => {}
-        "cosmos" => {
-            reader.blame(
-                "HERALD_STORE",
-                "this version of Herald has no Cosmos DB store; set it to embedded (one instance only)",
-            );
-        }
-        _ => reader.blame("HERALD_STORE", "expected embedded or cosmos"),
-    }
 }
 
 /// Fails closed: without a way to check tokens nothing but an open loopback is served.
@@ -245,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn in_the_functions_host_the_embedded_store_is_asked_for() {
+    fn in_the_functions_host_an_account_is_asked_for() {
         let bare = BTreeMap::new();
         let problems = parse(&bare, Role::Host).expect_err("a problem");
-        assert_eq!(problems.0.first().map(|problem| problem.setting), Some("HERALD_STORE"));
+        assert_eq!(problems.0.first().map(|problem| problem.setting), Some("COSMOS_ENDPOINT"));
     }
 
     #[test]

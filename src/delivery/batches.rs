@@ -4,6 +4,7 @@ use super::ledger::{Held, Ledger, PLAN, held, plan_key, readable};
 use super::{BATCH_STALLS, Batch, Plan};
 use crate::clock::Timestamp;
 use crate::notifications::Counts;
+use crate::store::budget::{self, Units};
 use crate::store::{Collection, Continuation, Document, Draft, Error, Key, Partition, Query, Write};
 
 /// The words by which batches are found and counted.
@@ -126,10 +127,13 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), Error> {
         let id = held.value.notification.clone();
+        let mut cost = Units::default();
         for attempt in 0..TRIES {
             let plan = self.plan(&id, &held.value.tenant).await?;
             let mut plan = plan.ok_or_else(|| Error::Corrupt(format!("notification {id} has lost a plan")))?;
             plan.value.counts = plan.value.counts.plus(news);
+            cost = cost.plus(budget::take());
+            plan.value.cost = plan.value.cost.plus(cost);
             let Err(failure) = self.write_both(held, &plan, now).await else { return Ok(()) };
             match (self.found(held, owner).await?, failure) {
                 (Found::AsWanted, _) => return Ok(()),

@@ -19,6 +19,9 @@ const UNRECORDED: Duration = Duration::from_millis(300);
 const RECORD_WITHIN: Duration = Duration::from_secs(30);
 const RECORD_AGAIN: Duration = Duration::from_millis(500);
 
+/// How many turns in a row may go by.
+const MISSED: u32 = 2;
+
 /// How an activation ended.
 enum End {
     /// Every recipient has an outcome.
@@ -47,6 +50,8 @@ pub(super) struct Shift<'a> {
     deadline: Timestamp,
     /// True while outcomes are not written yet.
     pub(super) unrecorded: bool,
+    /// How many turns in a row went by while the store was slow.
+    pub(super) missed: u32,
 }
 
 impl Delivery {
@@ -72,7 +77,8 @@ impl Delivery {
         let message = self.ledger.message(id).await?;
         let bot = self.registry.bot().await?.unwrap_or_default();
         let owner = format!("{}/{}", self.instance, self.chance.id());
-        let shift = Shift { delivery: self, bot, message, held, owner, deadline: now + SHIFT, unrecorded: false };
+        let shift =
+            Shift { delivery: self, bot, message, held, owner, deadline: now + SHIFT, unrecorded: false, missed: 0 };
         match shift.work().await {
             Ok(batch) => {
                 let mut put_out = PutOut::default();
@@ -179,20 +185,28 @@ impl Shift<'_> {
                 Grant::From(at) => at,
             };
             self.wait(at).await?;
-            if self.may_send(at).await? && !self.send_window(&ready).await? {
+            if self.may_send(at).await? && !self.send_window(&ready, at).await? {
                 return Ok(End::Waits(self.delivery.clock.now() + REST));
             }
         }
     }
 
     /// Whether the permits of a turn still hold: not after a stall, a pause, a cancel, or the end of the process.
-    async fn may_send(&self, turn: Timestamp) -> Result<bool, Error> {
+    async fn may_send(&mut self, turn: Timestamp) -> Result<bool, Error> {
         let now = self.delivery.clock.now();
-        if now > turn + PERMITS_LIVE || self.delivery.closing.is_cancelled() || self.is_over(now).await?.is_some() {
+        if self.is_stale(turn) || self.delivery.closing.is_cancelled() || self.is_over(now).await?.is_some() {
             return Ok(false);
         }
         let tenant = &self.held.value.tenant;
         Ok(self.delivery.governor.paused_until(&self.bot, tenant).await?.is_none())
+    }
+
+    /// True when a turn has gone by. After some in a row it is taken late: a store that is always slow holds the pace
+    /// down by itself, and nothing would ever be sent.
+    pub(super) fn is_stale(&mut self, turn: Timestamp) -> bool {
+        let is_late = self.delivery.clock.now() > turn + PERMITS_LIVE && self.missed < MISSED;
+        self.missed += u32::from(is_late);
+        is_late
     }
 
     /// Why nothing more is sent of the notification; asked before every window.

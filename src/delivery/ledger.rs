@@ -8,8 +8,10 @@ use tracing::error;
 use super::batches::batch_key;
 use super::{Batch, Plan};
 use crate::clock::Timestamp;
-use crate::notifications::{Control, Counts, Message, Posted, Request, Stage};
-use crate::store::{Collection, Continuation, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write};
+use crate::notifications::{Closed, Control, Figures, Message, Posted, Request, Seeding, Stage};
+use crate::store::{
+    Collection, Continuation, Draft, ETag, Error, Key, Page, Partition, Query, Store, V1, Write, budget,
+};
 
 /// The id of a plan, and the word by which plans are found.
 pub(super) const PLAN: &str = "plan";
@@ -211,6 +213,7 @@ impl Ledger {
         batch: Option<&Batch>,
         now: Timestamp,
     ) -> Result<(), Error> {
+        plan.value.cost = plan.value.cost.plus(budget::take());
         let draft = Draft::of(&plan.value)?.tagged(PLAN).expiring(Some(self.fades(now)));
         let mut writes = vec![Write::Replace(plan_key(id, &plan.value.tenant), draft, plan.etag.clone())];
         if let Some(batch) = batch {
@@ -220,34 +223,34 @@ impl Ledger {
             Ok(etags) => plan.etag = etags.into_iter().next().ok_or(Error::Conflict)?,
             // Over a network it may have been made all the same; and whoever planned the very same put out the same.
             Err(failure) => match self.plan(id, &plan.value.tenant).await? {
-                Some(stored) if stored.value == plan.value => plan.etag = stored.etag,
+                Some(stored) if stored.value.is_as_far_as(&plan.value) => plan.etag = stored.etag,
                 Some(_) | None => return Err(failure),
             },
         }
         Ok(())
     }
 
-    /// Audience and counts of a notification, whether all of it is planned, and whether there is a batch.
+    /// How far a notification has come.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn figures(&self, control: &Control) -> Result<(u64, Counts, bool, bool), Error> {
-        if let Some(closed) = &control.closed {
-            return Ok((closed.audience, closed.counts.clone(), closed.planned, true));
+    pub async fn figures(&self, control: &Control) -> Result<Figures, Error> {
+        if let Some(closed) = control.closed.clone() {
+            let Closed { audience, planned, counts, cost } = closed;
+            return Ok(Figures { audience, counts, planned, batched: true, cost });
         }
         if control.stage == Stage::Scheduled {
-            return Ok((0, Counts::default(), false, false));
+            return Ok(Figures::default());
         }
-        let plans = self.plans(&control.id).await?;
-        let (mut audience, mut counts, mut planned) =
-            (0, Counts::default(), control.seeding == crate::notifications::Seeding::Done);
-        let batched = plans.iter().any(|plan| plan.value.batches > 0);
-        for plan in plans {
-            audience += plan.value.audience;
-            planned &= plan.value.is_planned();
-            counts = counts.plus(&plan.value.counts);
+        let mut figures = Figures { planned: control.seeding == Seeding::Done, ..Figures::default() };
+        for plan in self.plans(&control.id).await? {
+            figures.audience += plan.value.audience;
+            figures.counts = figures.counts.plus(&plan.value.counts);
+            figures.planned &= plan.value.is_planned();
+            figures.batched |= plan.value.batches > 0;
+            figures.cost = figures.cost.plus(plan.value.cost);
         }
-        Ok((audience, counts, planned, batched))
+        Ok(figures)
     }
 
     /// A page of the list of users, resolved, by number.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::notifications::Counts;
+use crate::store::budget::Units;
 use crate::store::{Continuation, V1};
 
 /// Where the next page of a tenant's audience begins.
@@ -37,13 +38,23 @@ pub struct Plan {
     pub audience: u64,
     /// How these ended.
     pub counts: Counts,
+    /// What the store charged for planning and sending here, in thousandths of request units.
+    #[serde(default, skip_serializing_if = "Units::is_none")]
+    pub cost: Units,
 }
 
 impl Plan {
     /// Nothing is planned yet.
     #[must_use]
     pub fn starting(tenant: &str, cursor: Cursor) -> Self {
-        Self { v: V1, tenant: tenant.to_owned(), cursor, batches: 0, audience: 0, counts: Counts::default() }
+        let (counts, cost) = (Counts::default(), Units::default());
+        Self { v: V1, tenant: tenant.to_owned(), cursor, batches: 0, audience: 0, counts, cost }
+    }
+
+    /// True when both are the same but for what they cost: whoever planned it, it is done.
+    #[must_use]
+    pub fn is_as_far_as(&self, other: &Self) -> bool {
+        Self { cost: other.cost, ..self.clone() } == *other
     }
 
     /// True when no further batch comes.

@@ -9,7 +9,7 @@ use super::{BATCH, Batch, Cursor, Delivery, Held, NOTIFICATION_STALLS, Plan, Poi
 use crate::clock::Timestamp;
 use crate::notifications::{Audience, Closed, Control, Counts, Posted, Seeding, Stage};
 use crate::people::Skip;
-use crate::store::{Error, V1};
+use crate::store::{Error, V1, budget};
 
 /// How many pages one activation plans before it puts itself out again.
 const PAGES: usize = 32;
@@ -253,8 +253,9 @@ impl Delivery {
 
     /// Stores the final figures.
     pub(super) async fn close(&self, held: &mut Held<Control>, plans: &[Held<Plan>]) -> Result<(), Error> {
-        let (mut audience, mut counts) = (0, Counts::default());
+        let (mut audience, mut counts, mut cost) = (0, Counts::default(), budget::take());
         for plan in plans {
+            cost = cost.plus(plan.value.cost);
             audience += plan.value.audience;
             counts = counts.plus(&plan.value.counts);
         }
@@ -262,11 +263,12 @@ impl Delivery {
         held.value.completed_at = Some(self.clock.now());
         let (skipped, failed) = (counts.skipped.values().sum::<u64>(), counts.failed.values().sum::<u64>());
         let (sent, uncertain) = (counts.sent, counts.uncertain);
-        held.value.closed = Some(Closed { audience, planned, counts });
+        held.value.closed = Some(Closed { audience, planned, counts, cost });
         match self.ledger.close(held).await {
             Ok(()) => {
                 let notification = &held.value.id;
-                info!(notification, audience, sent, skipped, failed, uncertain, "a notification is over");
+                let cost = cost.shown();
+                info!(notification, audience, sent, skipped, failed, uncertain, cost, "a notification is over");
                 Ok(())
             }
             // Another activation closed it.

@@ -23,20 +23,25 @@ struct Lesson {
 }
 
 impl Shift<'_> {
-    /// Marks, sends, settles. False when nobody in the window had an answer: the way to Teams is blocked.
-    pub(super) async fn send_window(&mut self, places: &[usize]) -> Result<bool, Error> {
+    /// Marks, sends, settles, with permits whose turn came at `turn`. False when nobody in the window had an answer:
+    /// the way to Teams is blocked.
+    pub(super) async fn send_window(&mut self, places: &[usize], turn: Timestamp) -> Result<bool, Error> {
         let before: Vec<_> = places.iter().map(|place| self.held.value.recipients[*place].state.clone()).collect();
         let marked = self.mark(places).await?;
-        if let Err(failure) = self.save().await {
-            // Nothing went out: what was marked is as it was.
+        let saved = self.save().await;
+        if saved.is_err() || (!marked.is_empty() && self.is_stale(turn)) {
+            // Nothing went out: all is as it was. The mark may stand in the store all the same, so this has to be
+            // recorded like an outcome.
             for (place, state) in places.iter().zip(before) {
                 self.held.value.recipients[*place].state = state;
             }
-            return Err(failure);
+            self.unrecorded = true;
+            return saved.map(|()| true);
         }
         if marked.is_empty() {
             return Ok(true);
         }
+        self.missed = 0;
         let began = self.delivery.clock.now();
         // Tasks of their own: they go on while the ledger waits for its store.
         let mut sends: JoinSet<_> =

@@ -83,7 +83,9 @@ impl Answer {
             store::Error::BadContinuation => {
                 Self::field_problem(400, "Bad request", "continuation", "expected a continuation from an earlier page")
             }
-            store::Error::Corrupt(_) => Self::problem(500, "Internal error", "It is in the log."),
+            store::Error::Corrupt(_) | store::Error::Refused(_) => {
+                Self::problem(500, "Internal error", "It is in the log.")
+            }
             store::Error::Conflict | store::Error::Unavailable(_) => Self::unavailable(2),
             store::Error::Throttled { retry_after } => Self::unavailable(retry_after.as_secs().max(1)),
         }

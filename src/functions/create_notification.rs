@@ -101,7 +101,7 @@ async fn known(app: &App, id: &str, posted: &Posted) -> Result<Option<Answer>, R
 }
 
 async fn accepted(app: &App, control: &Control) -> Result<Answer, Refusal> {
-    let (audience, counts, planned, batched) = app.delivery.ledger.figures(control).await?;
-    let status = status(control, audience, &counts, (planned, batched), app.delivery.clock.now());
+    let figures = app.delivery.ledger.figures(control).await?;
+    let status = status(control, &figures, app.delivery.clock.now());
     Ok(Answer::json(202, &status).with("Location", format!("/api/notifications/{}", control.id)))
 }

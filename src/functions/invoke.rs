@@ -1,5 +1,7 @@
 //! Runs a function, whoever triggers it.
 
+use std::time::Duration;
+
 use tracing::{debug, error};
 
 use super::{
@@ -8,6 +10,12 @@ use super::{
 };
 use crate::app::App;
 use crate::delivery::PutOut;
+use crate::store::budget;
+
+/// How long the store may take over a request. Teams waits 15 seconds for an answer.
+const REQUEST: Duration = Duration::from_secs(10);
+/// How long over everything else: the Functions host ends an invocation after 5 minutes.
+const INVOCATION: Duration = Duration::from_secs(270);
 
 /// What starts a function that is no HTTP function.
 #[derive(Debug, Clone)]
@@ -20,6 +28,10 @@ pub enum Invocation {
 
 /// Runs an HTTP function.
 pub async fn serve_http(app: &App, function: Function, request: &Request) -> (Answer, PutOut) {
+    budget::within(REQUEST, answer(app, function, request)).await
+}
+
+async fn answer(app: &App, function: Function, request: &Request) -> (Answer, PutOut) {
     let alone = |answer| (answer, PutOut::default());
     match function {
         Function::Messages => alone(messages::run(app, request).await),
@@ -39,7 +51,7 @@ pub async fn serve_http(app: &App, function: Function, request: &Request) -> (An
 /// [`Failure`]: the message comes back.
 pub async fn invoke(app: &App, function: Function, invocation: &Invocation) -> Result<PutOut, Failure> {
     // In a task of its own, so that one that is brought down is one that failed, and whoever called goes on.
-    let work = tokio::spawn(run(app.clone(), function, invocation.clone()));
+    let work = tokio::spawn(budget::within(INVOCATION, run(app.clone(), function, invocation.clone())));
     let done = work.await.unwrap_or_else(|broken| Err(Failure::Broken(broken.to_string())));
     match &done {
         Ok(put_out) => debug!(

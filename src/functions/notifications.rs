@@ -7,7 +7,7 @@ use super::{Answer, Request};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::delivery::{Batch, Held, Recipient, RecipientState, shown_tenant};
-use crate::notifications::{Closed, Control, Counts, Stage, StatusView, status};
+use crate::notifications::{Closed, Control, Stage, StatusView, status};
 use crate::store::{self, Continuation};
 
 /// How many notifications a page lists.
@@ -41,8 +41,8 @@ fn after(request: &Request) -> Option<Continuation> {
 }
 
 async fn view(app: &App, control: &Control) -> Result<StatusView, store::Error> {
-    let (audience, counts, planned, batched) = app.delivery.ledger.figures(control).await?;
-    Ok(status(control, audience, &counts, (planned, batched), app.delivery.clock.now()))
+    let figures = app.delivery.ledger.figures(control).await?;
+    Ok(status(control, &figures, app.delivery.clock.now()))
 }
 
 async fn show(app: &App, id: &str) -> Result<Answer, store::Error> {
@@ -95,7 +95,7 @@ async fn cancel_now(app: &App, held: &mut Held<Control>, now: Timestamp) -> Resu
         return app.delivery.ledger.save_control(held, Some(now)).await;
     }
     held.value.completed_at = Some(now);
-    held.value.closed = Some(Closed { audience: 0, planned: false, counts: Counts::default() });
+    held.value.closed = Some(Closed::default());
     app.delivery.ledger.close(held).await
 }
 

@@ -10,4 +10,4 @@ pub use counts::{Counts, Outcome};
 pub use posted::{Audience, Content, Format, OnUncertain, Posted, Problem, check, read};
 pub use record::{Closed, Control, Message, Request, Seeding, Stage};
 pub use size::{REFUSE_OVER, Verdict, WARN_OVER, weigh};
-pub use status::{CountsView, StatusView, status};
+pub use status::{CountsView, Figures, StatusView, status};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Counts, OnUncertain, Posted};
 use crate::clock::Timestamp;
+use crate::store::budget::Units;
 use crate::store::{Collection, Continuation, Key, Partition, V1};
 
 /// How far a notification has come.
@@ -77,7 +78,7 @@ pub struct Control {
 }
 
 /// The final figures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Closed {
     /// How many were planned.
@@ -86,6 +87,9 @@ pub struct Closed {
     pub planned: bool,
     /// How they ended.
     pub counts: Counts,
+    /// What the store charged, in thousandths of request units.
+    #[serde(default, skip_serializing_if = "Units::is_none")]
+    pub cost: Units,
 }
 
 impl Control {

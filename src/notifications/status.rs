@@ -7,9 +7,25 @@ use serde::Serialize;
 use super::{Control, Counts, Stage};
 use crate::clock::Timestamp;
 use crate::people::Skip;
+use crate::store::budget::Units;
+
+/// How far a notification has come, summed over its tenants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// How many recipients are planned.
+    pub audience: u64,
+    /// What became of them.
+    pub counts: Counts,
+    /// Whether these are all.
+    pub planned: bool,
+    /// Whether there is a batch.
+    pub batched: bool,
+    /// What the store charged for planning and sending.
+    pub cost: Units,
+}
 
 /// `GET /api/notifications/{id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
     /// Its id.
@@ -26,6 +42,9 @@ pub struct StatusView {
     pub started_at: Option<Timestamp>,
     /// When the last recipient had an outcome.
     pub completed_at: Option<Timestamp>,
+    /// Request units that planning and sending took so far; absent where the store charges nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// What the poster was warned of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -49,19 +68,13 @@ pub struct CountsView {
     pub uncertain: u64,
 }
 
-/// The status of a notification whose tenants have planned `audience` recipients and had these outcomes.
-/// `planned` says whether all tenants are through, `batched` whether there is a batch.
+/// The status of a notification.
 #[must_use]
-pub fn status(
-    control: &Control,
-    audience: u64,
-    counts: &Counts,
-    (planned, batched): (bool, bool),
-    now: Timestamp,
-) -> StatusView {
+pub fn status(control: &Control, figures: &Figures, now: Timestamp) -> StatusView {
+    let Figures { audience, counts, planned, batched, cost } = figures;
     let state = match control.stage_at(now) {
         Stage::Scheduled if control.send_at.is_some() => "scheduled",
-        Stage::Running if batched => "sending",
+        Stage::Running if *batched => "sending",
         Stage::Scheduled | Stage::Running => "planning",
         Stage::Cancelled => "cancelled",
         Stage::Expired => "expired",
@@ -73,9 +86,9 @@ pub fn status(
     StatusView {
         id: control.id.clone(),
         state,
-        planned,
+        planned: *planned,
         counts: CountsView {
-            audience,
+            audience: *audience,
             sent: counts.sent,
             pending: audience.saturating_sub(counts.total()),
             skipped,
@@ -85,6 +98,7 @@ pub fn status(
         created_at: control.created_at,
         started_at: control.started_at,
         completed_at: control.completed_at,
+        cost: (!cost.is_none()).then(|| cost.shown()),
         warnings: control.warnings.clone(),
     }
 }

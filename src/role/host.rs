@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{DRAIN, Failure, signals};
+use super::{DRAIN, Failure, opening, signals};
 use crate::app::App;
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Role, Source, parse};
+use crate::config::{Config, Role, Source, StoreConfig, parse};
 use crate::http::{Edge, Mode, listen, serve};
+use crate::store::Store;
 use crate::store::embedded::{Embedded, OpenError};
 use crate::telemetry::{self, Stream};
 
@@ -43,9 +44,11 @@ pub async fn run(source: &dyn Source) -> Result<ExitCode, Failure> {
     let server = tokio::spawn(serve(listener, Edge::new(Mode::Host, Arc::clone(&slot)), closing.clone()));
     info!(%address, "herald host");
     let work = async {
-        let embedded = open(&config).await?;
-        let app = app(&config, &embedded, closing.clone())?;
-        let _ = slot.set(app);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Kept: with it goes the lock on the directory.
+        let (store, _embedded) = open(&config, &clock).await?;
+        let made = App::new(&config, store, clock, Arc::new(SystemChance), closing.clone());
+        let _ = slot.set(made.map_err(Failure::Other)?);
         std::future::pending::<Result<(), Failure>>().await
     };
     tokio::select! {
@@ -79,13 +82,22 @@ fn address(source: &dyn Source) -> Result<SocketAddr, Failure> {
     Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
-fn app(config: &Config, embedded: &Embedded, closing: CancellationToken) -> Result<App, Failure> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    App::new(config, Arc::new(embedded.store()), clock, Arc::new(SystemChance), closing).map_err(Failure::Other)
+/// The store, however long it takes: the embedded one comes with what must live as long.
+async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<dyn Store>, Option<Embedded>), Failure> {
+    match &config.store {
+        StoreConfig::Embedded => {
+            let embedded = open_embedded(config).await?;
+            Ok((Arc::new(embedded.store()), Some(embedded)))
+        }
+        StoreConfig::Cosmos(cosmos) => {
+            let account = opening::account(cosmos, clock)?;
+            Ok((opening::cosmos(&account, Arc::clone(clock)).await, None))
+        }
+    }
 }
 
 /// Three quick exits would end the Functions host: a directory that is still held is waited for.
-async fn open(config: &Config) -> Result<Embedded, Failure> {
+async fn open_embedded(config: &Config) -> Result<Embedded, Failure> {
     let give_up = tokio::time::Instant::now() + WAIT;
     loop {
         match Embedded::open(Path::new(&config.data_dir)) {

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod host;
+mod opening;
 pub mod operator;
 pub mod package;
 mod pump;
@@ -33,6 +34,9 @@ pub enum Failure {
     /// The address cannot be listened on: exit code 1.
     #[error("{0} (HERALD_LISTEN)")]
     Listen(#[from] crate::http::ListenError),
+    /// The store in Azure cannot be used: exit code 1.
+    #[error(transparent)]
+    Cosmos(#[from] crate::store::Error),
     /// Anything else that a person has to know: exit code 1.
     #[error("{0}")]
     Other(String),
@@ -44,7 +48,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Usage(_) => 2,
-            Self::Store(_) | Self::Listen(_) | Self::Other(_) => 1,
+            Self::Store(_) | Self::Cosmos(_) | Self::Listen(_) | Self::Other(_) => 1,
         }
     }
 }

@@ -6,16 +6,17 @@ use std::sync::{Arc, OnceLock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::pump::{self, Queues};
-use super::{DRAIN, Failure, signals, terminal, timer};
+use super::{DRAIN, Failure, opening, signals, terminal, timer};
 use crate::app::App;
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Role, Source, parse};
+use crate::config::{Config, Role, Source, StoreConfig, parse};
 use crate::functions::{DELIVERIES_QUEUE, Function, NOTIFICATIONS_QUEUE};
 use crate::http::{Edge, Gate, Mode, Sink, listen, serve};
+use crate::store::Store;
 use crate::store::embedded::Embedded;
 use crate::telemetry::{self, Stream};
 
@@ -24,8 +25,7 @@ use crate::telemetry::{self, Stream};
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
-    /// What its functions work with.
-    pub app: App,
+    slot: Arc<OnceLock<App>>,
     closing: CancellationToken,
     background: TaskTracker,
     server: JoinHandle<std::io::Result<()>>,
@@ -33,15 +33,23 @@ pub struct Running {
 }
 
 impl Running {
+    /// What its functions work with, once the store is there.
+    #[must_use]
+    pub fn app(&self) -> Option<&App> {
+        self.slot.get()
+    }
+
     /// No new work; what is in flight is finished, for at most 15 seconds. True when all of it was.
     pub async fn stop(self) -> bool {
         self.closing.cancel();
         self.background.close();
-        self.app.tasks.close();
         let ended = async {
             let _ = self.server.await;
             self.background.wait().await;
-            self.app.tasks.wait().await;
+            if let Some(app) = self.slot.get() {
+                app.tasks.close();
+                app.tasks.wait().await;
+            }
         };
         let all = tokio::time::timeout(DRAIN, ended).await.is_ok();
         self.embedded.close();
@@ -49,31 +57,78 @@ impl Running {
     }
 }
 
-/// Starts, with everything that the settings say.
+/// Starts, with everything that the settings say. The address answers at once; a store in Azure comes later.
 ///
 /// # Errors
-/// When the data directory or the address cannot be had.
+/// When the data directory, the address or the identity cannot be had.
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Failure> {
+    let account = match &config.store {
+        StoreConfig::Embedded => None,
+        StoreConfig::Cosmos(cosmos) => Some(opening::account(cosmos, &clock)?),
+    };
     let embedded = Embedded::open(&config.data_dir)?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
     let closing = CancellationToken::new();
-    let store = Arc::new(embedded.store());
-    let chance = Arc::new(SystemChance);
-    let app = App::new(config, store, Arc::clone(&clock), chance, closing.clone()).map_err(Failure::Other)?;
-    let queues = Queues::new(embedded.queue(), clock);
+    let queues = Queues::new(embedded.queue(), Arc::clone(&clock));
     let sink: Arc<dyn Sink> = Arc::new(queues.clone());
     let gate = config.api_key.clone().map_or(Gate::Open, Gate::Key);
-    let edge = Edge::new(Mode::Serve { gate, sink: Arc::clone(&sink) }, Arc::new(OnceLock::from(app.clone())));
-    let background = TaskTracker::new();
-    for (function, name) in
-        [(Function::RunNotification, NOTIFICATIONS_QUEUE), (Function::DeliverBatch, DELIVERIES_QUEUE)]
-    {
-        background.spawn(pump::run(app.clone(), function, name, queues.clone(), closing.clone()));
-    }
-    background.spawn(timer::run(app.clone(), config.schedule.clone(), sink, closing.clone()));
+    let slot = Arc::new(OnceLock::new());
+    let edge = Edge::new(Mode::Serve { gate, sink: Arc::clone(&sink) }, Arc::clone(&slot));
     let server = tokio::spawn(serve(listener, edge, closing.clone()));
-    Ok(Running { address, app, closing, background, server, embedded })
+    let background = TaskTracker::new();
+    let work = Work {
+        config: config.clone(),
+        clock,
+        queues,
+        sink,
+        slot: Arc::clone(&slot),
+        background: background.clone(),
+        closing: closing.clone(),
+    };
+    match account {
+        None => work.begin(Arc::new(embedded.store()))?,
+        Some(account) => {
+            background.spawn(async move {
+                let store = tokio::select! {
+                    store = opening::cosmos(&account, Arc::clone(&work.clock)) => store,
+                    () = work.closing.cancelled() => return,
+                };
+                if let Err(failure) = work.begin(store) {
+                    error!(%failure, "the functions cannot run");
+                }
+            });
+        }
+    }
+    Ok(Running { address, slot, closing, background, server, embedded })
+}
+
+/// What begins once there is a store.
+struct Work {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    queues: Queues,
+    sink: Arc<dyn Sink>,
+    slot: Arc<OnceLock<App>>,
+    background: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Work {
+    fn begin(self, store: Arc<dyn Store>) -> Result<(), Failure> {
+        let chance = Arc::new(SystemChance);
+        let made = App::new(&self.config, store, self.clock, chance, self.closing.clone());
+        let app = made.map_err(Failure::Other)?;
+        for (function, name) in
+            [(Function::RunNotification, NOTIFICATIONS_QUEUE), (Function::DeliverBatch, DELIVERIES_QUEUE)]
+        {
+            let pump = pump::run(app.clone(), function, name, self.queues.clone(), self.closing.clone());
+            self.background.spawn(pump);
+        }
+        self.background.spawn(timer::run(app.clone(), self.config.schedule, self.sink, self.closing));
+        let _ = self.slot.set(app);
+        Ok(())
+    }
 }
 
 /// Runs until it is asked to end.

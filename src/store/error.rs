@@ -16,12 +16,16 @@ pub enum Error {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// The store cannot be reached or is busy: try again later, nothing was changed.
+    /// The store cannot be reached, is busy or did not answer in time: try again later. A change may have been made all
+    /// the same; whoever has to know looks.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// A document cannot be understood: a person has to look at it.
     #[error("a stored document cannot be read: {0}")]
     Corrupt(String),
+    /// The store will never take this: a person has to look at it.
+    #[error("the store refuses this: {0}")]
+    Refused(String),
     /// The continuation was not made by this store: tell the caller who sent it.
     #[error("the continuation token is not one of ours")]
     BadContinuation,
@@ -33,7 +37,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Conflict | Self::Throttled { .. } | Self::Unavailable(_) => true,
-            Self::Corrupt(_) | Self::BadContinuation => false,
+            Self::Corrupt(_) | Self::Refused(_) | Self::BadContinuation => false,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! than what Cosmos DB offers: point reads, conditional writes, all-or-nothing writes within one partition, pages
 //! with continuation, and counting by tag within one partition.
 
+pub mod budget;
+pub mod cosmos;
 mod document;
 pub mod embedded;
 mod error;

@@ -11,7 +11,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("cli", &[]),
     ("simulator", &[]),
-    ("store", &["clock"]),
+    ("identity", &["clock"]),
+    ("store", &["clock", "identity"]),
     ("protocol", &["clock"]),
     ("channel", &["protocol"]),
     ("people", &["channel", "clock", "protocol", "store"]),
@@ -20,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("governor", &["clock", "store"]),
     ("connector", &["clock", "notifications", "people", "protocol"]),
     ("delivery", &["chance", "clock", "connector", "governor", "notifications", "people", "store"]),
-    ("config", &["channel", "protocol"]),
+    ("config", &["channel", "identity", "protocol"]),
     (
         "app",
         &["chance", "channel", "clock", "config", "connector", "delivery", "governor", "people", "protocol", "store"],
@@ -46,6 +47,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Outside systems, and the only places that name them.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("azure_core", &["src/identity/", "src/store/cosmos/"]),
+    ("azure_data_cosmos", &["src/store/cosmos/"]),
+    ("azure_identity", &["src/identity/"]),
     ("rusqlite", &["src/store/embedded/"]),
     ("reqwest", &["src/connector/client.rs", "src/role/operator/client.rs"]),
     ("axum", &["src/http/", "src/simulator/"]),
@@ -77,6 +81,11 @@ const PURE: &[&str] = &[
     "src/protocol/service_url.rs",
     "src/replies/mod.rs",
     "src/role/demo/promises.rs",
+    "src/store/cosmos/failure.rs",
+    "src/store/cosmos/item.rs",
+    "src/store/cosmos/layout.rs",
+    "src/store/cosmos/names.rs",
+    "src/store/cosmos/query.rs",
 ];
 
 fn root() -> PathBuf {

@@ -232,7 +232,7 @@ async fn messages_that_come_twice_or_never_change_nothing() {
     for number in 0..150 {
         herald.meet(&format!("p{number:03}")).await;
     }
-    let app = herald.running.as_ref().unwrap().app.clone();
+    let app = herald.running.as_ref().unwrap().app().unwrap().clone();
     let body = json!({"id": "n", "content": {"text": "x"}, "audience": {"all": true}});
     herald.post("/api/notifications", &body).await;
     // Beside the pump: every pointer again and again while it runs.

@@ -12,6 +12,9 @@
 mod architecture;
 mod channels;
 mod cli;
+mod cosmos;
+#[path = "../cosmos/emulator.rs"]
+mod cosmos_emulator;
 mod delivery;
 mod faults;
 mod host;

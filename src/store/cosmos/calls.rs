@@ -1,0 +1,153 @@
+//! One call to Cosmos DB: its options, its deadline, what it cost, and what became of it.
+
+use std::time::Duration;
+
+use azure_data_cosmos::diagnostics::DiagnosticsContext;
+use azure_data_cosmos::feed::QueryFeedPage;
+use azure_data_cosmos::models::{BatchResponse, ItemResponse};
+use azure_data_cosmos::options::{EndToEndOperationLatencyPolicy, OperationOptions, ReadConsistencyStrategy};
+use azure_data_cosmos::{CosmosError, Result as CosmosResult};
+use tracing::debug;
+
+use super::failure::{self, Answer};
+use crate::identity::NO_TOKEN;
+use crate::store::Error;
+use crate::store::budget::{self, Units};
+
+/// How long a call may take, its retries included, where nobody asks for less: long enough to sit out a short absence
+/// or a wave of 429s, and well within a lease.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How much later than asked the SDK may notice.
+const SLACK: Duration = Duration::from_millis(250);
+
+/// How new what is read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// This process's own writes are in it: one request unit per KB.
+    Session,
+    /// Everybody's writes in the region are in it: a quorum read, twice the price.
+    Latest,
+}
+
+/// What was left of the caller's time.
+pub(super) fn patience() -> Duration {
+    budget::left(PATIENCE)
+}
+
+/// The options of a call that begins now.
+pub(super) fn operation(freshness: Freshness) -> OperationOptions {
+    let mut options = OperationOptions::default();
+    options.read_consistency_strategy = Some(match freshness {
+        Freshness::Session => ReadConsistencyStrategy::Session,
+        Freshness::Latest => ReadConsistencyStrategy::LatestCommitted,
+    });
+    options.end_to_end_latency_policy = Some(EndToEndOperationLatencyPolicy::new(patience()));
+    options
+}
+
+/// Why a call did not succeed.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// The service, or the SDK in its place, said no.
+    Answer(Answer),
+    /// The caller's time is over.
+    Late,
+}
+
+impl Told {
+    pub(super) fn late() -> Self {
+        Self::Late
+    }
+
+    pub(super) fn of(error: &CosmosError) -> Self {
+        let status = error.status();
+        Self::Answer(Answer {
+            status: u16::from(status.status_code()),
+            sub_status: status.sub_status().map(|code| code.value()).unwrap_or_default(),
+            retry_after: error
+                .response()
+                .and_then(|response| response.headers().retry_after_ms)
+                .map(std::time::Duration::from_millis),
+            text: shown(error),
+        })
+    }
+}
+
+impl From<Told> for Error {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Answer(answer) => failure::failure(answer),
+            Told::Late => Self::Unavailable("Cosmos DB did not answer in time".into()),
+        }
+    }
+}
+
+/// What the SDK says, in one line: the rest is a report of every attempt. Of a token that is missing only what the
+/// identity itself says, which is what to do.
+fn shown(error: &CosmosError) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        let text: String = error.to_string().lines().next().unwrap_or_default().chars().take(400).collect();
+        if text.contains(NO_TOKEN) {
+            texts.clear();
+        }
+        if !texts.iter().any(|before| before.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
+/// Answers that say what they cost.
+pub(super) trait Billed {
+    /// The SDK's report, where there is one.
+    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>>;
+}
+
+impl Billed for ItemResponse {
+    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>> {
+        Some(self.diagnostics())
+    }
+}
+
+impl Billed for BatchResponse {
+    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>> {
+        Some(self.diagnostics())
+    }
+}
+
+impl<T> Billed for Option<QueryFeedPage<T>> {
+    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>> {
+        self.as_ref().map(QueryFeedPage::diagnostics)
+    }
+}
+
+/// Waits for a call no longer than its caller does; notes its charge, and says in the debug log what it was.
+pub(super) async fn call<T: Billed>(
+    container: &'static str,
+    what: &'static str,
+    work: impl Future<Output = CosmosResult<T>>,
+) -> Result<T, Told> {
+    let patience = patience();
+    if patience.is_zero() {
+        return Err(Told::Late);
+    }
+    // The SDK keeps to its own deadline, which is at least a second.
+    let Ok(done) = tokio::time::timeout(patience + SLACK, work).await else {
+        debug!(container, what, "Cosmos DB did not answer in time");
+        return Err(Told::Late);
+    };
+    let (report, status) = match &done {
+        Ok(answer) => (answer.report(), "ok".to_owned()),
+        Err(error) => (error.diagnostics(), format!("{:?}", error.status())),
+    };
+    if let Some(report) = report {
+        let charge = report.total_request_charge().value();
+        budget::charge(Units::of(charge));
+        let requests = report.request_count();
+        debug!(container, what, charge, activity = %report.activity_id().as_str(), requests, status, "Cosmos DB");
+    }
+    done.map_err(|error| Told::of(&error))
+}

@@ -1,0 +1,130 @@
+//! Queries as SQL. Pure.
+
+use serde_json::{Value, json};
+
+use super::item::instant;
+use super::layout::{Layout, Scope};
+use crate::store::{Collection, Error, Partition, Query};
+
+/// A query's text, its parameters, and where it looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) layout: Layout,
+    pub(super) text: String,
+    pub(super) parameters: Vec<(&'static str, Value)>,
+    /// The first values of the partition key; none: everywhere.
+    pub(super) keys: Vec<String>,
+}
+
+/// A page's query.
+///
+/// # Errors
+/// [`Error::Refused`] when the partition is none of the collection's.
+pub(super) fn asked(query: &Query) -> Result<Asked, Error> {
+    match query {
+        Query::Under { collection, partition, tag } => {
+            let tag = tag.map(|tag| ("c.tag = @tag", ("@tag", json!(tag))));
+            compose("*", *collection, partition, tag, "")
+        }
+        Query::Newest { collection, partition } => {
+            // Of documents without a rank an ordered query shows none on the service, and some elsewhere.
+            let ranked = ("c.rank > @least", ("@least", json!("")));
+            compose("*", *collection, partition, Some(ranked), " ORDER BY c.rank DESC")
+        }
+        Query::Due { collection, at } => {
+            let due = ("c.due <= @at", ("@at", json!(instant(*at))));
+            compose("*", *collection, &Partition::default(), Some(due), " ORDER BY c.due ASC")
+        }
+    }
+}
+
+/// How many have a tag: within one logical partition, where the service can add up.
+///
+/// # Errors
+/// [`Error::Refused`] when it is not one.
+pub(super) fn count(collection: Collection, partition: &Partition, tag: &'static str) -> Result<Asked, Error> {
+    let asked = compose("VALUE COUNT(1)", collection, partition, Some(("c.tag = @tag", ("@tag", json!(tag)))), "")?;
+    if asked.keys.len() == asked.layout.keys.len() { Ok(asked) } else { Err(none_of_its(&asked.layout)) }
+}
+
+fn compose(
+    what: &str,
+    collection: Collection,
+    partition: &Partition,
+    condition: Option<(&str, (&'static str, Value))>,
+    order: &str,
+) -> Result<Asked, Error> {
+    let layout = Layout::of(collection);
+    let Scope { keys, begins } = layout.scope(partition).ok_or_else(|| none_of_its(&layout))?;
+    let (mut conditions, mut parameters) = (Vec::new(), Vec::new());
+    if let Some((text, parameter)) = condition {
+        conditions.push(text.to_owned());
+        parameters.push(parameter);
+    }
+    if let Some((name, text)) = begins {
+        conditions.push(format!("STARTSWITH(c.{name}, @begins)"));
+        parameters.push(("@begins", json!(text)));
+    }
+    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    Ok(Asked { layout, text: format!("SELECT {what} FROM c{filter}{order}"), parameters, keys })
+}
+
+fn none_of_its(layout: &Layout) -> Error {
+    Error::Refused(format!("{}: the partition is none of its", layout.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(levels: &[&str]) -> Partition {
+        Partition::new(levels.iter().copied())
+    }
+
+    fn text(query: &Query) -> (String, Vec<String>) {
+        let asked = asked(query).expect("a query");
+        (asked.text, asked.keys)
+    }
+
+    #[test]
+    fn an_audience_is_one_range_and_a_list_of_all_is_everywhere() {
+        let collection = Collection::People;
+        let tenant = Query::Under { collection, partition: partition(&["b", "t"]), tag: None };
+        assert_eq!(text(&tenant), ("SELECT * FROM c".to_owned(), vec!["b|t".to_owned()]));
+        let all = Query::Newest { collection, partition: partition(&["b"]) };
+        let newest = "SELECT * FROM c WHERE c.rank > @least AND STARTSWITH(c.tenant, @begins) ORDER BY c.rank DESC";
+        assert_eq!(text(&all), (newest.to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_counted_lies_in_one_partition() {
+        let collection = Collection::Deliveries;
+        let counted = count(collection, &partition(&["n", "t"]), "out").expect("a query");
+        assert_eq!(counted.text, "SELECT VALUE COUNT(1) FROM c WHERE c.tag = @tag");
+        assert!(matches!(count(collection, &partition(&["n"]), "out"), Err(Error::Refused(_))));
+    }
+
+    #[test]
+    fn only_what_is_indexed_is_asked_for() {
+        let at = crate::clock::Timestamp::UNIX_EPOCH;
+        let queries = [
+            Query::Under { collection: Collection::People, partition: partition(&["b", "t"]), tag: None },
+            Query::Newest { collection: Collection::People, partition: partition(&["b"]) },
+            Query::Under { collection: Collection::Aliases, partition: partition(&["b", "u:1"]), tag: None },
+            Query::Under { collection: Collection::Tenants, partition: partition(&["b"]), tag: None },
+            Query::Newest { collection: Collection::Notifications, partition: Partition::default() },
+            Query::Due { collection: Collection::Notifications, at },
+            Query::Due { collection: Collection::Deliveries, at },
+            Query::Under { collection: Collection::Deliveries, partition: partition(&["n"]), tag: Some("plan") },
+        ];
+        for query in queries {
+            let asked = asked(&query).expect("a query");
+            for word in
+                asked.text.split(|c: char| !c.is_alphanumeric() && c != '.').filter(|word| word.starts_with("c."))
+            {
+                let name = word.trim_start_matches("c.");
+                assert!(asked.layout.indexed.contains(&name), "{name} of {query:?} is not indexed");
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A Cosmos DB account in memory: the one that Microsoft's SDK brings for its own tests, in this process or behind a
+//! port on loopback.
+//!
+//! What it does not do, and no test here pretends: documents never expire by their `ttl`, keys and tokens are not
+//! checked, nothing is kept when it ends, and its request units are a model.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use azure_core::http::{Method, Request as CoreRequest, Url};
+use azure_data_cosmos_driver::in_memory_emulator::{InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion};
+use tokio::net::TcpListener;
+
+/// Any key will do: it is base64, and nobody looks at it.
+pub const KEY: &str = "bm90IGEgc2VjcmV0";
+
+/// An account with these regions.
+pub fn account(regions: &[(&str, Url)], throttling: bool) -> Arc<InMemoryEmulatorHttpClient> {
+    let regions = regions.iter().map(|(name, url)| VirtualRegion::new(name, url.clone())).collect();
+    let config = VirtualAccountConfig::new(regions).unwrap().with_throttling_enabled(throttling);
+    Arc::new(InMemoryEmulatorHttpClient::new(config))
+}
+
+/// An account behind a port; it ends with the runtime.
+pub struct Served {
+    pub address: SocketAddr,
+    pub account: Arc<InMemoryEmulatorHttpClient>,
+}
+
+#[derive(Clone)]
+struct Front {
+    account: Arc<InMemoryEmulatorHttpClient>,
+    base: Url,
+    throughput: Option<u32>,
+}
+
+impl Served {
+    /// Serves on loopback. With `throughput`, containers get so many request units a second, and 429 beyond.
+    pub async fn start(port: u16, throughput: Option<u32>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let address = listener.local_addr()?;
+        let base: Url = format!("http://{address}/").parse().unwrap();
+        let account = account(&[("West Europe", base.clone())], throughput.is_some());
+        let front = Front { account: Arc::clone(&account), base, throughput };
+        let app = Router::new().fallback(answer).with_state(front);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Ok(Self { address, account })
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+}
+
+async fn answer(State(front): State<Front>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, 8 * 1024 * 1024).await else { return status(StatusCode::BAD_REQUEST) };
+    let Ok(url) = front.base.join(parts.uri.path_and_query().map_or("/", |path| path.as_str())) else {
+        return status(StatusCode::BAD_REQUEST);
+    };
+    let method = match parts.method.as_str() {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "PATCH" => Method::Patch,
+        "DELETE" => Method::Delete,
+        _ => return status(StatusCode::METHOD_NOT_ALLOWED),
+    };
+    let makes_container = method == Method::Post && url.path().ends_with("/colls");
+    let mut asked = CoreRequest::new(url, method);
+    for (name, value) in &parts.headers {
+        asked.headers_mut().insert(name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned());
+    }
+    if let (true, Some(units)) = (makes_container, front.throughput) {
+        asked.headers_mut().insert("x-ms-offer-throughput", units.to_string());
+    }
+    asked.set_body(body);
+    let Ok(answered) = front.account.execute_request(&asked).await else {
+        return status(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let Ok(answered) = answered.try_into_raw_response().await else { return status(StatusCode::BAD_GATEWAY) };
+    let mut response = Response::builder().status(u16::from(answered.status()));
+    for (name, value) in answered.headers().iter() {
+        if name.as_str() != "content-length" {
+            response = response.header(name.as_str(), value.as_str());
+        }
+    }
+    response.body(Body::from(answered.body().as_ref().to_vec())).unwrap_or_else(|_| status(StatusCode::BAD_GATEWAY))
+}
+
+fn status(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
