@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use azure_core::http::{Method, Request as CoreRequest, Url};
 use azure_data_cosmos_driver::in_memory_emulator::{InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion};
@@ -28,28 +29,43 @@ pub fn account(regions: &[(&str, Url)], throttling: bool) -> Arc<InMemoryEmulato
 
 /// An account behind a port; it ends with the runtime.
 pub struct Served {
-    pub address: SocketAddr,
-    pub account: Arc<InMemoryEmulatorHttpClient>,
+    address: SocketAddr,
 }
+
+/// What happens to a request.
+pub enum Fault {
+    /// It is answered.
+    None,
+    /// It is not carried out, and this is the status.
+    Before(u16),
+    /// It is carried out, and this is the status all the same.
+    After(u16),
+    /// Nobody ever hears of it again.
+    Never,
+}
+
+/// Looks at each request and says what happens to it.
+pub type Intervene = Arc<dyn Fn(&Parts) -> Fault + Send + Sync>;
 
 #[derive(Clone)]
 struct Front {
     account: Arc<InMemoryEmulatorHttpClient>,
     base: Url,
     throughput: Option<u32>,
+    intervene: Intervene,
 }
 
 impl Served {
     /// Serves on loopback. With `throughput`, containers get so many request units a second, and 429 beyond.
-    pub async fn start(port: u16, throughput: Option<u32>) -> std::io::Result<Self> {
+    pub async fn start(port: u16, throughput: Option<u32>, intervene: Intervene) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let base: Url = format!("http://{address}/").parse().unwrap();
         let account = account(&[("West Europe", base.clone())], throughput.is_some());
-        let front = Front { account: Arc::clone(&account), base, throughput };
+        let front = Front { account, base, throughput, intervene };
         let app = Router::new().fallback(answer).with_state(front);
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self { address, account })
+        Ok(Self { address })
     }
 
     pub fn endpoint(&self) -> String {
@@ -59,6 +75,13 @@ impl Served {
 
 async fn answer(State(front): State<Front>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let fault = (front.intervene)(&parts);
+    if let Fault::Before(code) = fault {
+        return status(StatusCode::from_u16(code).unwrap());
+    }
+    if matches!(fault, Fault::Never) {
+        return std::future::pending().await;
+    }
     let Ok(body) = to_bytes(body, 8 * 1024 * 1024).await else { return status(StatusCode::BAD_REQUEST) };
     let Ok(url) = front.base.join(parts.uri.path_and_query().map_or("/", |path| path.as_str())) else {
         return status(StatusCode::BAD_REQUEST);
@@ -83,6 +106,9 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     let Ok(answered) = front.account.execute_request(&asked).await else {
         return status(StatusCode::SERVICE_UNAVAILABLE);
     };
+    if let Fault::After(code) = fault {
+        return status(StatusCode::from_u16(code).unwrap());
+    }
     let Ok(answered) = answered.try_into_raw_response().await else { return status(StatusCode::BAD_GATEWAY) };
     let mut response = Response::builder().status(u16::from(answered.status()));
     for (name, value) in answered.headers().iter() {

@@ -5,6 +5,10 @@
 
 mod emulator;
 
+use std::sync::Arc;
+
+use emulator::Fault;
+
 #[tokio::main]
 async fn main() {
     let arguments: Vec<_> = std::env::args().collect();
@@ -13,7 +17,8 @@ async fn main() {
         Some(arguments.get(place + 1).and_then(|text| text.parse::<u32>().ok()).expect("a number"))
     };
     let port = number("--port").map_or(0, |port| u16::try_from(port).expect("a port"));
-    let served = emulator::Served::start(port, number("--throughput")).await.expect("a free port");
+    let served =
+        emulator::Served::start(port, number("--throughput"), Arc::new(|_| Fault::None)).await.expect("a free port");
     println!("listening on {}", served.endpoint());
     std::future::pending::<()>().await;
 }

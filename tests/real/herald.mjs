@@ -67,6 +67,7 @@ export async function startProgram(command, args, { env = process.env, cwd, read
     child.kill(signal);
     return exit;
   };
+  const signal = (name) => child.kill(name);
   const stop = async () => {
     if (ended) return ended;
     const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
@@ -77,19 +78,26 @@ export async function startProgram(command, args, { env = process.env, cwd, read
   const match = await until(() => ready.exec(stdout) ?? ended, { timeout, what: `${command} ${args.join(' ')} being ready` })
     .catch((error) => ({ error }));
   if (!Array.isArray(match)) throw new Error(`${command} did not start: ${match.error ?? JSON.stringify(match)}\n${log()}`);
-  return { match, stop, kill, log, exit };
+  return { match, stop, kill, signal, log, exit };
+}
+
+/** Nothing of this machine's settings. */
+function surroundings(cwd, env) {
+  const foreign = /^(HERALD_|MicrosoftApp|COSMOS_|AZURE_|AzureWebJobs|FUNCTIONS_|IDENTITY_|RUST_LOG)/i;
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+  return { cwd, env: { ...inherited, HERALD_LISTEN: '127.0.0.1:0', HERALD_DATA_DIR: env.HERALD_DATA_DIR ?? temporaryFolder(), ...env } };
+}
+
+/** A command of Herald's that ends by itself; answers its exit code and what it said. */
+export async function runHerald(args, env = {}) {
+  const { exit, log } = await startProgram(binary, args, { ...surroundings(temporaryFolder(), env), ready: /^/ });
+  const { code } = await exit;
+  return { code, log: log() };
 }
 
 /** Herald with nothing of this machine's settings; HERALD_DATA_DIR may be given, to start again on the same store. */
 export async function startHerald({ args = ['serve'], env = {}, cwd = temporaryFolder() } = {}) {
-  const foreign = /^(HERALD_|MicrosoftApp|COSMOS_|AZURE_|AzureWebJobs|FUNCTIONS_|IDENTITY_|RUST_LOG)/i;
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
-  const settings = { HERALD_LISTEN: '127.0.0.1:0', HERALD_DATA_DIR: env.HERALD_DATA_DIR ?? temporaryFolder(), ...env };
-  const { match, ...program } = await startProgram(binary, args, {
-    cwd,
-    env: { ...inherited, ...settings },
-    ready: /listening on (http:\/\/\S+)/,
-  });
+  const { match, ...program } = await startProgram(binary, args, { ...surroundings(cwd, env), ready: /listening on (http:\/\/\S+)/ });
   const url = match[1].replace(/\/$/, '');
   /** GET, or POST when there is a body: answers the JSON of a success. */
   const api = async (path, body, headers = {}) => {

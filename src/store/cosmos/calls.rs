@@ -61,8 +61,10 @@ impl Told {
 
     pub(super) fn of(error: &CosmosError) -> Self {
         let status = error.status();
+        let ran_out = status.is_timeout() && was_throttled(error);
         Self::Answer(Answer {
-            status: u16::from(status.status_code()),
+            // Whoever waited in vain for the end of 429s hears of them, and not of the clock.
+            status: if ran_out { 429 } else { u16::from(status.status_code()) },
             sub_status: status.sub_status().map(|code| code.value()).unwrap_or_default(),
             retry_after: error
                 .response()
@@ -80,6 +82,11 @@ impl From<Told> for Error {
             Told::Late => Self::Unavailable("Cosmos DB did not answer in time".into()),
         }
     }
+}
+
+fn was_throttled(error: &CosmosError) -> bool {
+    let report = error.diagnostics();
+    report.is_some_and(|report| report.requests().iter().any(|request| request.status().is_throttled()))
 }
 
 /// What the SDK says, in one line: the rest is a report of every attempt. Of a token that is missing only what the

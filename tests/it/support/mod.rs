@@ -4,4 +4,4 @@ mod herald;
 mod process;
 
 pub use herald::{Herald, activity, copilot, install, message, personal};
-pub use process::{Child, free_folder, herald};
+pub use process::{Child, free_folder, herald, report};

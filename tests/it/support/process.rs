@@ -25,6 +25,14 @@ pub fn herald(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Runs a command to its end, off the runtime: its exit code, stdout and stderr.
+pub async fn report(mut command: Command) -> (i32, String, String) {
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = tokio::time::timeout(Duration::from_secs(60), run).await.expect("an end within a minute").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
 pub fn free_folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }

@@ -1,13 +1,13 @@
 // The people of the tests, and what Teams and Copilot send when they do something. Ids are invented.
-const TENANTS = ['11111111-1111-1111-1111-111111111111', '22222222-2222-2222-2222-222222222222'];
-const BOT = { id: '28:bbbbbbbb-0000-0000-0000-000000000002', name: 'Herald' };
+const digits = (number) => String(number).padStart(12, '0');
+export const BOT = { id: '28:bbbbbbbb-0000-0000-0000-000000000002', name: 'Herald' };
 const START = Date.now() - 3_600_000;
 let sent = 0;
 
 /** Person `number`; the chats are theirs alone. */
 export const person = (number, tenant = 0) => ({
-  tenantId: TENANTS[tenant],
-  account: { id: `29:1Person${number}`, name: `Person ${number}`, aadObjectId: `aaaaaaaa-0000-0000-0000-00000000000${number}` },
+  tenantId: `11111111-0000-0000-0000-${digits(tenant)}`,
+  account: { id: `29:1Person${number}`, name: `Person ${number}`, aadObjectId: `aaaaaaaa-0000-0000-0000-${digits(number)}` },
   teamsChat: `a:1Chat${number}`,
   copilotChat: `19:copilot${number}@thread.v2`,
 });
