@@ -45,7 +45,7 @@ impl App {
     ) -> Result<Self, String> {
         let delivery = Delivery {
             ledger: Ledger::new(Arc::clone(&store), config.keep_deliveries),
-            registry: Registry::new(Arc::clone(&store), None),
+            registry: Registry::new(Arc::clone(&store), None, config.keep_copilot),
             connector: Connector::new(config.hosts.clone(), Arc::clone(&clock))?,
             governor: Governor::new(Arc::clone(&store), Arc::clone(&clock), config.tenant_rate),
             reach: ReachSettings { allowed_tenants: config.allowed_tenants.clone(), keep_copilot: config.keep_copilot },

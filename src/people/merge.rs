@@ -112,7 +112,7 @@ impl Registry {
             if let Some(found) = self.person(bot, tenant, person).await? {
                 return Ok(found.first_seen);
             }
-            let draft = Draft::of(&Person::new(tenant, person, received))?.ranked(received);
+            let draft = self.draft(&Person::new(tenant, person, received))?;
             match self.store().write(Write::Create(Self::person_key(bot, tenant, person), draft)).await {
                 Ok(_) | Err(Error::Conflict) => {}
                 Err(error) => return Err(error),
@@ -127,10 +127,8 @@ impl Registry {
             return Ok(());
         }
         self.change(bot, (tenant, older), now, |person| person.absorbing(&absorbed)).await?;
-        let first_seen = absorbed.first_seen;
         let step_back = Person { merged_into: Some(older.to_owned()), ..absorbed };
-        let write =
-            Write::Replace(Self::person_key(bot, tenant, younger), Draft::of(&step_back)?.ranked(first_seen), etag);
+        let write = Write::Replace(Self::person_key(bot, tenant, younger), self.draft(&step_back)?, etag);
         match self.store().write(write).await {
             Ok(_) => {
                 info!(tenant, older, younger, "merged two persons who proved to be one");

@@ -1,7 +1,9 @@
 //! A person: one per tenant and bot, whatever ids name them, with a reference per channel.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::{Reference, Sighting, Signal};
@@ -156,6 +158,30 @@ impl Person {
         }
     }
 
+    /// Without the Copilot references that were not seen for as long as they are kept. No other channel's fade, and
+    /// whoever has nothing else keeps them to the end: see [`Person::fades`].
+    #[must_use]
+    pub fn without_faded(mut self, now: Timestamp, keep: Duration) -> Self {
+        let counts = |channel: &Channel, reference: &Reference| {
+            !channel.is_copilot() || reference.last_seen.checked_add_signed(span(keep)).is_none_or(|end| end > now)
+        };
+        if self.references.iter().any(|(channel, reference)| counts(channel, reference)) {
+            self.references.retain(|channel, reference| counts(channel, reference));
+        }
+        self
+    }
+
+    /// When nothing of a person counts any more: who was only ever seen in Copilot fades with the last reference.
+    /// A word on muting stays, and so does the trace of a merge.
+    #[must_use]
+    pub fn fades(&self, keep: Duration) -> Option<Timestamp> {
+        let stays = self.mute.is_some() || self.merged_into.is_some() || self.references.is_empty();
+        if stays || !self.references.keys().all(|channel| channel.is_copilot()) {
+            return None;
+        }
+        self.references.values().map(|reference| reference.last_seen).max()?.checked_add_signed(span(keep))
+    }
+
     /// What a failed send taught about the Teams chat with this conversation.
     #[must_use]
     pub fn taught(mut self, conversation_id: &str, state: super::State, sent: Timestamp) -> Self {
@@ -164,5 +190,43 @@ impl Person {
             self.references.insert(Channel::TeamsChat, next);
         }
         self
+    }
+}
+
+fn span(time: Duration) -> TimeDelta {
+    TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_was_never_seen_elsewhere_fades() {
+        let at = |second: i64| Timestamp::from_timestamp(1_800_000_000 + second, 0).expect("an instant");
+        let seen = |second: i64| -> Reference {
+            let stored = include_str!("../../tests/fixtures/stored/v1/person.json");
+            let person: Person = serde_json::from_str(stored).expect("a person");
+            let reference = person.references.into_values().next().expect("a reference");
+            Reference { last_seen: at(second), ..reference }
+        };
+        let with = |channels: &[(Channel, i64)]| {
+            let references = channels.iter().map(|(channel, second)| (*channel, seen(*second))).collect();
+            Person { references, ..Person::new("t", "u:1", at(0)) }
+        };
+        let keep = Duration::from_secs(100);
+        let copilot = with(&[(Channel::M365Copilot, 5), (Channel::TeamsCopilot, 9)]);
+        assert_eq!(copilot.fades(keep), Some(at(109)));
+        assert_eq!(with(&[(Channel::M365Copilot, 5), (Channel::TeamsChat, 1)]).fades(keep), None);
+        assert_eq!(with(&[]).fades(keep), None);
+        assert_eq!(copilot.clone().muting(true, at(1)).fades(keep), None, "what somebody asked for stays");
+        assert_eq!(Person { merged_into: Some("u:0".into()), ..copilot.clone() }.fades(keep), None);
+        assert_eq!(copilot.fades(Duration::MAX), None);
+
+        let both = with(&[(Channel::M365Copilot, 5), (Channel::TeamsChat, 1)]);
+        assert_eq!(both.clone().without_faded(at(104), keep), both);
+        let left = both.without_faded(at(105), keep);
+        assert_eq!(left.references.keys().collect::<Vec<_>>(), [&Channel::TeamsChat]);
+        assert_eq!(copilot.clone().without_faded(at(5000), keep), copilot, "the store removes them as a whole");
     }
 }

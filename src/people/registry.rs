@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -35,6 +36,7 @@ struct Tenant {
 #[derive(Debug, Clone)]
 pub struct Registry {
     store: Arc<dyn Store>,
+    keep_copilot: Duration,
     bot: Arc<OnceCell<String>>,
     tenants: Arc<Mutex<HashSet<String>>>,
     turns: Arc<[tokio::sync::Mutex<()>]>,
@@ -44,12 +46,13 @@ pub struct Registry {
 const TURNS: usize = 64;
 
 impl Registry {
-    /// The registry of the bot with this app id; without one, of the first bot that is seen.
+    /// The registry of the bot with this app id; without one, of the first bot that is seen. Copilot references fade
+    /// when they were not seen for `keep_copilot`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, app_id: Option<&str>) -> Self {
+    pub fn new(store: Arc<dyn Store>, app_id: Option<&str>, keep_copilot: Duration) -> Self {
         let bot = OnceCell::new_with(app_id.map(str::to_owned));
         let turns = std::iter::repeat_with(tokio::sync::Mutex::default).take(TURNS).collect();
-        Self { store, bot: Arc::new(bot), tenants: Arc::default(), turns }
+        Self { store, keep_copilot, bot: Arc::new(bot), tenants: Arc::default(), turns }
     }
 
     fn turn(&self, tenant: &str, person: &str) -> &tokio::sync::Mutex<()> {
@@ -151,10 +154,11 @@ impl Registry {
             }
             let key = Self::person_key(bot, tenant, &person);
             let next = change(before.clone().unwrap_or_else(|| Person::new(tenant, &person, received)));
+            let next = next.without_faded(received, self.keep_copilot);
             if before.as_ref() == Some(&next) {
                 return Ok((before, next));
             }
-            let draft = Draft::of(&next)?.ranked(next.first_seen);
+            let draft = self.draft(&next)?;
             let write = match found {
                 Some((_, etag)) => Write::Replace(key, draft, etag),
                 None => Write::Create(key, draft),
@@ -166,6 +170,11 @@ impl Registry {
             }
         }
         Err(Error::Conflict)
+    }
+
+    /// A person as written: found among the newest, and gone when nothing of them counts any more.
+    pub(super) fn draft(&self, person: &Person) -> Result<Draft, Error> {
+        Ok(Draft::of(person)?.ranked(person.first_seen).expiring(person.fades(self.keep_copilot)))
     }
 
     /// Changes a person who exists; nothing happens to one who does not.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use herald::clock::Timestamp;
 use herald::people::{Identity, Registry};
@@ -296,7 +297,11 @@ async fn an_activity_is_on_disk_before_it_is_answered() {
 #[tokio::test]
 async fn what_is_written_to_somebody_who_was_merged_goes_to_whoever_is_left() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = Registry::new(Arc::new(Embedded::open(folder.path()).unwrap().store()), Some("bot"));
+    let registry = Registry::new(
+        Arc::new(Embedded::open(folder.path()).unwrap().store()),
+        Some("bot"),
+        Duration::from_secs(1 << 40),
+    );
     let (account, object) = (Some("29:ana".to_owned()), Some("object".to_owned()));
     let older = Identity { user_id: account.clone(), aad_object_id: None };
     let younger = Identity { user_id: None, aad_object_id: object.clone() };
@@ -315,4 +320,35 @@ async fn what_is_written_to_somebody_who_was_merged_goes_to_whoever_is_left() {
     assert_eq!(written.key, keys[0]);
     assert!(registry.person("bot", "t", &keys[0]).await.unwrap().unwrap().is_muted());
     assert_eq!(registry.find("bot", "object").await.unwrap(), [("t".to_owned(), keys[0].clone())]);
+}
+
+/// Who was only ever seen in Copilot is forgotten when that was long ago; a Teams chat is never forgotten, and takes
+/// the old Copilot reference with it at its next activity.
+#[tokio::test]
+async fn copilot_references_fade_and_nothing_else_does() {
+    let mut herald = Herald::with(&[("HERALD_KEEP_COPILOT_DAYS", "36500")]).await;
+    let teams = &herald.teams;
+    for (name, activity) in [
+        ("ana", copilot(teams, "ana", "2020-05-01T10:00:00Z", "hi")),
+        ("bob", copilot(teams, "bob", "2020-05-01T10:00:00Z", "hi")),
+        ("bob", message(teams, "bob", "2020-05-02T10:00:00Z", "hi")),
+    ] {
+        assert_eq!(herald.tell(&activity).await, 200, "{name}");
+    }
+    assert_eq!(channels(&herald, "bob").await.len(), 2);
+    herald.stop().await;
+    let mut herald = Herald { settings: vec![("HERALD_KEEP_COPILOT_DAYS".into(), "30".into())], ..herald };
+    herald.again().await;
+    let again = message(&herald.teams, "bob", "2020-05-03T10:00:00Z", "hi");
+    assert_eq!(herald.tell(&again).await, 200);
+    assert_eq!(channels(&herald, "bob").await.keys().collect::<Vec<_>>(), ["teamsChat"]);
+    let dee = copilot(&herald.teams, "dee", "2020-05-01T10:00:00Z", "hi");
+    assert_eq!(herald.tell(&dee).await, 200);
+    let forgotten = async {
+        while herald.get("/api/users/29:dee").await.0 != 404 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), forgotten).await.expect("Tick removes what has faded");
+    assert_eq!(herald.get("/api/users/29:bob").await.0, 200);
 }

@@ -16,7 +16,7 @@ pub struct Herald {
     pub teams: Teams,
     pub http: reqwest::Client,
     pub folder: tempfile::TempDir,
-    settings: Vec<(String, String)>,
+    pub settings: Vec<(String, String)>,
 }
 
 impl Herald {
