@@ -136,7 +136,7 @@ mod tests {
                 assert!(part.contains(&format!("'/{name}/?'")), "{name} in {part}");
             }
         }
-        assert_eq!(text.matches("defaultTtl: -1").count(), 5);
+        assert_eq!(text.matches("defaultTtl: -1").count(), 4);
         assert_eq!(text.matches('{').count(), text.matches('}').count());
     }
 }

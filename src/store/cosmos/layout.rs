@@ -40,7 +40,7 @@ const NOTIFICATIONS: Layout = container(Notifications, &["notification"], &[1], 
 const ROSTERS: Layout = container(Rosters, &["notification"], &[1], &[], true);
 const DELIVERIES: Layout =
     container(Deliveries, &["notification", "tenant"], &[1, 1], &["notification", "tenant", "tag", "due"], true);
-const THROTTLES: Layout = container(Throttles, &["tenant"], &[2], &[], true);
+const THROTTLES: Layout = container(Throttles, &["tenant"], &[2], &[], false);
 const SETTINGS: Layout = container(Settings, &["owner"], &[1], &[], false);
 
 /// Where a query looks.
@@ -189,7 +189,7 @@ mod tests {
     fn what_must_not_fade_cannot() {
         for collection in Collection::ALL {
             let layout = Layout::of(collection);
-            let forever = [Conversations, Aliases, Tenants, Settings].contains(&collection);
+            let forever = [Conversations, Aliases, Tenants, Throttles, Settings].contains(&collection);
             assert_eq!(layout.fades, !forever, "{collection:?}");
             assert!(layout.objections(&layout.resource()).is_empty(), "{collection:?} objects to itself");
         }
