@@ -1,8 +1,8 @@
 //! A store that fails at any one call: nobody is lost, nobody gets it twice, nobody is called doubtful.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use herald::app::App;
@@ -22,17 +22,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::install;
 
-/// A store whose n-th call from now fails; what it was asked for is not done, or done without anybody's learning of it.
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It is not made.
+    NotMade,
+    /// It is made, and nobody learns of it.
+    Unheard,
+    /// It is made, nobody learns of it, and so it is made again: what a client does that retries a write whose answer
+    /// was lost. The second one finds the first.
+    Repeated,
+}
+
+/// A store whose n-th call from now fails.
 #[derive(Debug)]
 struct Faulty {
     inner: Arc<dyn Store>,
     /// How many calls still succeed; below zero: all of them.
     left: AtomicI64,
-    /// Whether writes are made all the same.
-    in_doubt: AtomicBool,
+    fault: Mutex<Fault>,
 }
 
 impl Faulty {
+    fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap()
+    }
+
     fn call(&self) -> Result<(), Error> {
         if self.left.load(Ordering::SeqCst) >= 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
             return Err(Error::Unavailable("as the test asked".into()));
@@ -54,16 +69,26 @@ impl Store for Faulty {
     }
 
     async fn write(&self, write: Write) -> Result<ETag, Error> {
-        match self.call() {
-            Err(failure) if !self.in_doubt.load(Ordering::SeqCst) => Err(failure),
-            answer => self.inner.write(write).await.and_then(|etag| answer.map(|()| etag)),
+        match (self.call(), self.fault()) {
+            (Ok(()), _) => self.inner.write(write).await,
+            (Err(failure), Fault::NotMade) => Err(failure),
+            (Err(failure), Fault::Unheard) => self.inner.write(write).await.and(Err(failure)),
+            (Err(_), Fault::Repeated) => {
+                self.inner.write(write.clone()).await?;
+                self.inner.write(write).await
+            }
         }
     }
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<ETag>, Error> {
-        match self.call() {
-            Err(failure) if !self.in_doubt.load(Ordering::SeqCst) => Err(failure),
-            answer => self.inner.transact(writes).await.and_then(|etags| answer.map(|()| etags)),
+        match (self.call(), self.fault()) {
+            (Ok(()), _) => self.inner.transact(writes).await,
+            (Err(failure), Fault::NotMade) => Err(failure),
+            (Err(failure), Fault::Unheard) => self.inner.transact(writes).await.and(Err(failure)),
+            (Err(_), Fault::Repeated) => {
+                self.inner.transact(writes.clone()).await?;
+                self.inner.transact(writes).await
+            }
         }
     }
 
@@ -101,7 +126,7 @@ impl House {
     async fn new(rate: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inner = Arc::new(Embedded::open(folder.path()).unwrap().store());
-        let store = Arc::new(Faulty { inner, left: AtomicI64::new(-1), in_doubt: AtomicBool::new(false) });
+        let store = Arc::new(Faulty { inner, left: AtomicI64::new(-1), fault: Mutex::new(Fault::NotMade) });
         let settings: BTreeMap<_, _> = [("HERALD_TENANT_RATE".to_owned(), rate.to_owned())].into();
         let config = parse(&settings, Role::Serve).unwrap();
         let shared: Arc<dyn Store> = store.clone();
@@ -154,14 +179,14 @@ impl House {
 }
 
 /// True when there were fewer calls than this, so that none failed.
-async fn survives(fault: i64, in_doubt: bool) -> bool {
+async fn survives(fault: i64, how: Fault) -> bool {
     // Five people in windows of two.
     let house = House::new("10").await;
     for number in 0..5 {
         house.meet(&format!("p{number}")).await;
     }
     let put_out = house.post(&json!({"id": "n", "content": {"text": "x"}, "audience": {"all": true}})).await;
-    house.store.in_doubt.store(in_doubt, Ordering::SeqCst);
+    *house.store.fault.lock().unwrap() = how;
     house.store.left.store(fault, Ordering::SeqCst);
     house.work_off(put_out).await;
     let unused = house.store.left.swap(-1, Ordering::SeqCst) >= 0;
@@ -176,18 +201,23 @@ async fn survives(fault: i64, in_doubt: bool) -> bool {
 
 #[tokio::test]
 async fn whichever_call_of_the_store_fails_everybody_gets_it_once() {
-    each_call_fails(false).await;
+    each_call_fails(Fault::NotMade).await;
 }
 
 #[tokio::test]
 async fn whichever_write_is_made_without_our_learning_of_it_everybody_gets_it_once() {
-    each_call_fails(true).await;
+    each_call_fails(Fault::Unheard).await;
 }
 
-async fn each_call_fails(in_doubt: bool) {
+#[tokio::test]
+async fn whichever_write_is_made_twice_everybody_gets_it_once() {
+    each_call_fails(Fault::Repeated).await;
+}
+
+async fn each_call_fails(how: Fault) {
     for first in (0..).step_by(16) {
         // Most of the time of each is waiting for permits.
-        let survived = futures_util::future::join_all((first..first + 16).map(|fault| survives(fault, in_doubt))).await;
+        let survived = futures_util::future::join_all((first..first + 16).map(|fault| survives(fault, how))).await;
         if survived.contains(&true) {
             assert!(first > 32, "only {first} calls were made to fail");
             return;
