@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tracing::{info, warn};
 
-use super::{BATCH, Batch, Cursor, Delivery, Held, LAYING, NOTIFICATION_STALLS, Pointer, PutOut};
+use super::{BATCH, BATCH_STALLS, Batch, Cursor, Delivery, Held, LAYING, NOTIFICATION_STALLS, Pointer, PutOut};
 use crate::clock::Timestamp;
 use crate::notifications::{Control, OnUncertain};
 use crate::people::Skip;
@@ -15,6 +15,8 @@ const NOTIFICATIONS: usize = 200;
 const BATCHES: usize = 200;
 const PAGES: usize = 50;
 const FADED: usize = 5000;
+/// After so many failures an activation leaves the rest to the next one.
+const FAILURES: usize = 3;
 /// When a notification that is over is looked at again while somebody still sends one of its windows.
 const LINGERS: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -57,18 +59,50 @@ impl Delivery {
     /// Batches whose time has come, whose lease ran out, or whose message seems lost; within the bound of each tenant.
     /// Those of a tenant without room stay in line, and those behind them are found all the same.
     async fn tick_batches(&self, now: Timestamp, put_out: &mut PutOut) -> Result<(), Error> {
-        let (mut room, mut after) = (HashMap::new(), None);
+        let (mut room, mut after, mut failures) = (HashMap::new(), None, Vec::new());
         for _ in 0..PAGES {
             let (batches, next) = self.ledger.due_batches(now, after.as_ref(), BATCHES).await?;
             for held in batches {
-                self.tick_batch(held, now, &mut room, put_out).await?;
+                // One that cannot be written keeps no other waiting; when none can, nobody tries them all.
+                failures.extend(self.tick_batch(held, now, &mut room, put_out).await.err());
+                if failures.len() >= FAILURES {
+                    break;
+                }
             }
+            after = next;
+            if after.is_none() || failures.len() >= FAILURES {
+                break;
+            }
+        }
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Points to everything that was put out and that nobody works on, without writing anything: for a queue that was
+    /// lost with its machine. Whatever is pointed to a second time does nothing.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn resume(&self) -> Result<PutOut, Error> {
+        let now = self.clock.now();
+        let mut put_out = PutOut::default();
+        let running = self.ledger.due_controls(now + NOTIFICATION_STALLS, NOTIFICATIONS).await?;
+        let has_begun = |control: &Control| control.send_at.is_none_or(|at| at <= now);
+        let running = running.iter().filter(|held| has_begun(&held.value));
+        put_out.notifications.extend(running.map(|held| Pointer::to_notification(&held.value.id)));
+        let mut after = None;
+        for _ in 0..PAGES {
+            let (batches, next) = self.ledger.due_batches(now + BATCH_STALLS, after.as_ref(), BATCHES).await?;
+            let lies = |batch: &Batch| batch.not_before.is_none() && batch.lease.is_none();
+            let lying = batches.iter().map(|held| &held.value).filter(|batch| lies(batch));
+            put_out
+                .deliveries
+                .extend(lying.map(|batch| Pointer::to_batch(&batch.notification, &batch.tenant, &batch.id())));
             after = next;
             if after.is_none() {
                 break;
             }
         }
-        Ok(())
+        Ok(put_out)
     }
 
     async fn tick_batch(

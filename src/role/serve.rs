@@ -90,6 +90,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
         None => work.begin(Arc::new(embedded.store()))?,
         Some(account) => {
             background.spawn(async move {
+                let (slot, queues) = (Arc::clone(&work.slot), work.queues.clone());
                 let store = tokio::select! {
                     store = opening::cosmos(&account, Arc::clone(&work.clock)) => store,
                     () = work.closing.cancelled() => return,
@@ -97,10 +98,21 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
                 if let Err(failure) = work.begin(store) {
                     error!(%failure, "the functions cannot run");
                 }
+                if let Some(app) = slot.get() {
+                    resume(app, &queues).await;
+                }
             });
         }
     }
     Ok(Running { address, slot, closing, background, server, embedded })
+}
+
+/// The queue is this machine's and the work is not: what a queue that was lost pointed to is put out again.
+async fn resume(app: &App, queues: &Queues) {
+    match app.delivery.resume().await {
+        Ok(put_out) => queues.put(put_out).await,
+        Err(failure) => warn!(%failure, "what lies about is left to Tick"),
+    }
 }
 
 /// What begins once there is a store.

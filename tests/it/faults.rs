@@ -1,8 +1,8 @@
 //! A store that fails at any one call: nobody is lost, nobody gets it twice, nobody is called doubtful.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use herald::app::App;

@@ -11,15 +11,15 @@ export async function say({ herald, connector }, activity) {
   assert.equal(answer.status, 200, `${activity.type} of ${activity.from.id}: ${await answer.text()}`);
 }
 
-/** People who install the app, `workers` at a time, spread evenly over tenants; answers their Teams chats. */
+/** People who install the app, `workers` at a time, spread evenly over tenants. */
 export async function gather(scene, { people, tenants, workers = 16 }) {
-  const crowd = Array.from({ length: people }, (_, index) => person(index + 1, index % tenants));
+  const crowd = Array.from({ length: people }, (_, index) => ({ ...person(index + 1, index % tenants), tenant: index % tenants }));
   const left = [...crowd];
   const work = async () => {
     for (let who = left.pop(); who; who = left.pop()) await say(scene, installation(who, 'add'));
   };
   await Promise.all(Array.from({ length: workers }, work));
-  return crowd.map(({ teamsChat }) => teamsChat);
+  return crowd;
 }
 
 /** The chats that a notification arrived in, once for each time that it did. */
@@ -62,10 +62,10 @@ export async function recipients({ herald }, id, outcome) {
   return found;
 }
 
-export function assertOnce(scene, text, chats) {
+export function assertOnce(scene, text, crowd) {
   const arrived = arrivals(scene, text).sort();
   assert.equal(new Set(arrived).size, arrived.length, 'nobody gets it twice');
-  assert.deepEqual(arrived, [...chats].sort(), 'everybody gets it, and nobody else');
+  assert.deepEqual(arrived, crowd.map(({ teamsChat }) => teamsChat).sort(), 'everybody gets it, and nobody else');
 }
 
 /** Every recipient was sent it, as Herald counts. */

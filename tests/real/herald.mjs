@@ -110,6 +110,9 @@ export async function startHerald({ args = ['serve'], env = {}, cwd = temporaryF
   return { url, api, ...program };
 }
 
+/** On a store that takes its time Herald answers 503 until it has it. */
+export const healthy = ({ url }) => until(async () => (await fetch(`${url}/api/health`)).ok, { timeout: 30_000, what: 'Herald being healthy' });
+
 /**
  * The Bot Connector as far as a send needs it. `received` holds every request in order, with the decoded
  * conversation id; `behave(fn)` lets a test answer `{status, headers, body}` itself, or never (by never resolving).

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { startConnector, startHerald, startProgram, temporaryFolder, until } from './herald.mjs';
+import { startCosmos } from './cosmos.mjs';
+import { healthy, startConnector, startHerald, startProgram, temporaryFolder, until } from './herald.mjs';
 
 const artefacts = fileURLToPath(new URL('../artefacts/', import.meta.url));
 const tenantId = '5b0c6b9a-8c0e-4d0e-9a5f-2f6f6d3c1a10';
@@ -68,23 +69,24 @@ async function startPlayground(endpoint, serviceUrl) {
   return url;
 }
 
-async function openPage(t, url) {
+async function openPage(t, url, screenshot) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
   const page = await browser.newPage();
-  t.after(() => page.screenshot({ path: join(artefacts, 'playground.png') }).finally(() => browser.close()));
+  t.after(() => page.screenshot({ path: join(artefacts, screenshot) }).finally(() => browser.close()));
   page.setDefaultTimeout(15_000);
   await page.route((address) => !['localhost', '127.0.0.1'].includes(address.hostname), (route) => route.abort());
   await page.goto(url);
   return page;
 }
 
-test('in the Playground, notifications reach the Teams chat and never Copilot', { timeout: 90_000 }, async (t) => {
+for (const store of ['embedded', 'cosmos']) test(`in the Playground, notifications reach the Teams chat and never Copilot (${store})`, { timeout: 90_000 }, async (t) => {
   mkdirSync(artefacts, { recursive: true });
   // Everything Herald sends passes this recorder, so what went where is not taken from Herald's own word.
   const recorder = await startConnector();
-  const herald = await startHerald({ env: { HERALD_SCHEDULE: '* * * * * *' } });
-  t.after(() => writeFileSync(join(artefacts, 'playground-herald.log'), herald.log()));
+  const herald = await startHerald({ env: { HERALD_SCHEDULE: '* * * * * *', ...(store === 'cosmos' && (await startCosmos()).env) } });
+  t.after(() => writeFileSync(join(artefacts, `playground-${store}-herald.log`), herald.log()));
+  await healthy(herald);
   const playground = await startPlayground(`${herald.url}/api/messages`, recorder.url);
   recorder.behave(async ({ method, path, headers, body, conversationId }) => {
     if (conversationId === copilotChat) return undefined; // accepted here: the Playground has no Copilot chat
@@ -92,7 +94,7 @@ test('in the Playground, notifications reach the Teams chat and never Copilot', 
     const answer = await fetch(`${playground}/_connector${path}`, { method, headers: type, body: body || undefined });
     return { status: answer.status, body: await answer.text() };
   });
-  const page = await openPage(t, playground);
+  const page = await openPage(t, playground, `playground-${store}.png`);
 
   const reachedThrough = (expected) => until(async () => {
     const { users } = await herald.api('/api/users');

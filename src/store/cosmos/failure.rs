@@ -47,7 +47,7 @@ pub(super) fn failure(answer: Answer) -> Error {
         )),
         (413, _) => Error::Refused(format!("the document is larger than Cosmos DB takes, 2 MB ({text})")),
         (400, _) => Error::Refused(text),
-        _ => Error::Unavailable(format!("Cosmos DB, status {status}/{sub_status}: {text}")),
+        _ => Error::Unavailable(format!("Cosmos DB: {text}")),
     }
 }
 

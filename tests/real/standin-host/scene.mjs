@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startCosmos } from '../cosmos.mjs';
 import { startConnector, startProgram, temporaryFolder, until } from '../herald.mjs';
 import { startStandinHost } from '../standin-host.mjs';
 import { startAzurite } from './azurite.mjs';
@@ -36,20 +37,38 @@ db.execute('BEGIN IMMEDIATE')
 print('locked')
 time.sleep(120)`;
 
-/** Starts everything. `intervene` may be set to a function `(name, attempt)`: see `onInvocation` of the host. */
-export async function startScene() {
+/** Herald's settings for a store, and `block()`, which makes it answer nobody; what that answers ends it. */
+const STORES = {
+  embedded: async (folder) => {
+    const data = join(folder, 'data');
+    const block = async () => {
+      const lock = await startProgram('python3', ['-u', '-c', HOLD, join(data, 'herald.db')], { ready: /locked/ });
+      return () => lock.kill();
+    };
+    return { env: { HERALD_STORE: 'embedded', HERALD_DATA_DIR: data }, block };
+  },
+  cosmos: async () => {
+    const { env, freeze, thaw } = await startCosmos();
+    const block = async () => {
+      freeze();
+      return thaw;
+    };
+    return { env, block };
+  },
+};
+
+/** Starts everything on one of the stores. `intervene` may be set to a function `(name, attempt)`: see `onInvocation` of the host. */
+export async function startScene(backend) {
   const folder = temporaryFolder();
-  const [azurite, connector] = await Promise.all([startAzurite(), startConnector()]);
+  const [azurite, connector, store] = await Promise.all([startAzurite(), startConnector(), STORES[backend](folder)]);
   const scriptRoot = packageHerald(folder);
-  const data = join(folder, 'data');
   const scene = { azurite, connector, host: null, intervene: null };
   const environment = {
     ...inherited,
     AzureWebJobsStorage: azurite.connectionString,
     AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01', // 15 s in host.json: too slow for a test
     HERALD_AUTH: 'off',
-    HERALD_STORE: 'embedded',
-    HERALD_DATA_DIR: data,
+    ...store.env,
     HERALD_SCHEDULE: '*/2 * * * * *',
   };
   // Herald answers the host's ping before its store is open, and everything else with 503 until then.
@@ -76,7 +95,7 @@ export async function startScene() {
     }
   };
   scene.stop = () => scene.host?.stop();
-  scene.lockDatabase = () => startProgram('python3', ['-u', '-c', HOLD, join(data, 'herald.db')], { ready: /locked/ });
+  scene.blockStore = store.block;
   scene.killHandler = async () => {
     const { handler } = scene.host;
     const starts = handler.starts.length;
@@ -117,14 +136,14 @@ function questions(scene) {
       return { postedAt, location: answer.headers.get('location'), status: JSON.parse(text) };
     },
     /** The status of a notification once it is completed. */
-    completed: (id) =>
+    completed: (id, timeout = 40_000) =>
       until(
         async () => {
           const status = await (await api(`/api/notifications/${id}`)).json();
           if (status.state !== 'completed') throw new Error(JSON.stringify(status));
           return status;
         },
-        { timeout: 40_000, interval: 100, what: `${id} being completed` },
+        { timeout, interval: 100, what: `${id} being completed` },
       ),
     /** Everything that reached the Bot Connector for a notification. */
     deliveries: (id) => connector.received.filter(({ activity }) => JSON.stringify(activity?.text ?? '').includes(`This is ${id}`)),
