@@ -48,7 +48,7 @@ pub(super) struct Shift<'a> {
     pub(super) held: Held<Batch>,
     owner: String,
     deadline: Timestamp,
-    /// True while outcomes are not written yet.
+    /// True while the store does not know what it must: outcomes, or that a mark or a lease of ours is void.
     pub(super) unrecorded: bool,
     /// How many turns in a row went by while the store was slow.
     pub(super) missed: u32,
@@ -151,6 +151,8 @@ impl Shift<'_> {
             // Whatever failed, what was sent is recorded, and the batch is free for the next who looks.
             Err(failure) => {
                 warn!(batch = self.held.value.id(), %failure, "a batch is put back");
+                // Our lease may stand although its write failed: nobody else could go on before it runs out.
+                self.unrecorded = true;
                 let rest = if failure.is_transient() { Duration::ZERO } else { REST };
                 self.write(Ending::Ends(End::Waits(self.delivery.clock.now() + rest))).await?;
                 return Err(failure);

@@ -1,5 +1,6 @@
 //! Notifications, plans and batches in the store. Every change is conditional; a batch and its plan change together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -262,6 +263,16 @@ impl Ledger {
         Ok(held.map(|held| held.value))
     }
 
+    /// The first pages of the list of users as far as they are stored, by number.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn rosters(&self, id: &str, count: u32) -> Result<HashMap<u32, super::Roster>, Error> {
+        let keys = (0..count).map(|number| roster_key(id, number)).collect();
+        let found = (0..count).zip(self.store.get_many(keys).await?);
+        found.filter_map(|(number, page)| Some(page?.read().map(|roster| (number, roster)))).collect()
+    }
+
     /// Stores a page of the list of users unless it is there.
     ///
     /// # Errors
@@ -283,7 +294,13 @@ impl Ledger {
     }
 
     pub(super) async fn read<T: serde::de::DeserializeOwned>(&self, key: &Key) -> Result<Option<Held<T>>, Error> {
-        let Some(document) = self.store.get(key).await? else { return Ok(None) };
+        let found = match self.store.get(key).await? {
+            Some(document) => Some(document),
+            // What is not there may only not be here yet: a message can be faster than the replica that is asked.
+            // Nothing is called off or passed over before everybody's writes were looked at.
+            None => self.store.get_many(vec![key.clone()]).await?.into_iter().flatten().next(),
+        };
+        let Some(document) = found else { return Ok(None) };
         Ok(Some(Held { value: document.read()?, etag: document.etag }))
     }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::HashSet;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{BATCH, Cursor, Delivery, LAYING, Plan};
 use crate::store::{Error, V1};
+
+/// How many ids are looked for at once.
+const AT_ONCE: usize = 16;
 
 /// The tenant under which ids that nobody has are planned.
 pub(super) const NOBODY: &str = "none";
@@ -40,22 +44,24 @@ impl Delivery {
     /// Resolves the whole list and starts a plan for each tenant in it; false when time ran out before. Repeatable: a
     /// page that is there stays.
     pub(super) async fn lay_out_users(&self, id: &str, bot: &str, users: &[String]) -> Result<bool, Error> {
-        let give_up = self.clock.now() + LAYING;
         let (mut seen, mut tenants) = (HashSet::new(), HashSet::new());
         let pages: Vec<_> = users.chunks(BATCH).collect();
-        for (number, page) in pages.iter().enumerate() {
-            if self.clock.now() >= give_up {
-                return Ok(false);
-            }
-            let last = number + 1 == pages.len();
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            if self.ledger.roster(id, number).await?.is_none() {
-                let entries = self.resolve_page(bot, page, &seen).await?;
-                let roster = Roster { v: V1, number, last, entries };
-                self.ledger.create_roster(id, &roster, self.clock.now()).await?;
-            }
-            // Whoever stored it, this page counts.
-            let roster = self.ledger.roster(id, number).await?.ok_or(Error::Conflict)?;
+        let count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
+        let mut stored = self.ledger.rosters(id, count).await?;
+        // Only new pages take of the time: each activation adds some, however many there are.
+        let give_up = self.clock.now() + LAYING;
+        for (number, page) in (0..count).zip(&pages) {
+            let roster = match stored.remove(&number) {
+                Some(roster) => roster,
+                None if self.clock.now() >= give_up => return Ok(false),
+                None => {
+                    let entries = self.resolve_page(bot, page, &seen).await?;
+                    let roster = Roster { v: V1, number, last: number + 1 == count, entries };
+                    self.ledger.create_roster(id, &roster, self.clock.now()).await?;
+                    // Whoever stored it, this page counts.
+                    self.ledger.roster(id, number).await?.ok_or(Error::Conflict)?
+                }
+            };
             tenants.extend(roster.entries.iter().map(|entry| entry.tenant.clone()));
             seen.extend(roster.entries);
         }
@@ -68,8 +74,10 @@ impl Delivery {
 
     async fn resolve_page(&self, bot: &str, ids: &[String], seen: &HashSet<Listed>) -> Result<Vec<Listed>, Error> {
         let mut entries = Vec::new();
-        for id in ids {
-            let mut found: Vec<_> = self.registry.find(bot, id).await?.into_iter().map(known).collect();
+        let looked: Vec<_> = ids.iter().map(|id| self.registry.find(bot, id)).collect();
+        let looked: Vec<_> = stream::iter(looked).buffered(AT_ONCE).try_collect().await?;
+        for (id, found) in ids.iter().zip(looked) {
+            let mut found: Vec<_> = found.into_iter().map(known).collect();
             if found.is_empty() {
                 found.push(Listed { tenant: NOBODY.to_owned(), person: None, id: Some(id.clone()) });
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use tracing::error;
+use tracing::{debug, error};
 
 use crate::store;
 
@@ -78,7 +78,14 @@ impl Answer {
     /// The store did not answer. The log says what was wrong; the caller learns whether to come back.
     #[must_use]
     pub fn store_failed(failure: &store::Error) -> Self {
-        error!(error = %failure, "a request failed at the store");
+        match failure {
+            store::Error::BadContinuation => debug!("a caller's continuation is none of ours"),
+            store::Error::Conflict
+            | store::Error::Throttled { .. }
+            | store::Error::Unavailable(_)
+            | store::Error::Corrupt(_)
+            | store::Error::Refused(_) => error!(error = %failure, "a request failed at the store"),
+        }
         match failure {
             store::Error::BadContinuation => {
                 Self::field_problem(400, "Bad request", "continuation", "expected a continuation from an earlier page")

@@ -100,10 +100,12 @@ async fn list(app: &App, request: &Request) -> Result<Answer, store::Error> {
         is_known && wanted.is_none_or(|wanted| judge(person, &rules).is_ok() == wanted)
     };
     let mut next = request.query.get("continuation").map(|text| Continuation(text.clone()));
-    let mut found = Vec::new();
+    let (mut found, mut is_the_callers) = (Vec::new(), true);
     for _ in 0..READS {
         // Never more than a page: what is read is shown, so that the continuation fits.
-        let (people, continuation) = registry.newest_people(&bot, next.as_ref(), PAGE - found.len()).await?;
+        let page = registry.newest_people(&bot, next.as_ref(), PAGE - found.len()).await;
+        let (people, continuation) = page.map_err(|error| ours(error, is_the_callers))?;
+        is_the_callers = false;
         found.extend(people.into_iter().filter(shown));
         next = continuation;
         if next.is_none() || found.len() >= PAGE {
@@ -112,4 +114,13 @@ async fn list(app: &App, request: &Request) -> Result<Answer, store::Error> {
     }
     let users = found.iter().map(|person| view(app, person)).collect();
     Ok(Answer::json(200, &Users { users, continuation: next }))
+}
+
+/// A continuation that the caller did not send is no mistake of theirs.
+fn ours(error: store::Error, is_the_callers: bool) -> store::Error {
+    if error == store::Error::BadContinuation && !is_the_callers {
+        store::Error::Unavailable("a list changed its shape while it was read".into())
+    } else {
+        error
+    }
 }

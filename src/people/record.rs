@@ -71,7 +71,7 @@ pub async fn record(
     let Some(key) = registry.resolve(bot, &tenant, &identity, received).await? else {
         return Ok(Recorded::Nothing(Refused::Nobody));
     };
-    registry.note_tenant(bot, &tenant).await?;
+    registry.note_tenant(bot, &tenant, received).await?;
     let classified = channel;
     let (channel, evidence) = claim(registry, bot, activity, (&tenant, &key), channel, evidence).await?;
     let entombed = classified != channel;

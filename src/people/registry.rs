@@ -1,6 +1,6 @@
 //! Persons in the store: found by any of their ids, changed under their etag, merged when two prove to be one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,9 +38,12 @@ pub struct Registry {
     store: Arc<dyn Store>,
     keep_copilot: Duration,
     bot: Arc<OnceCell<String>>,
-    tenants: Arc<Mutex<HashSet<String>>>,
+    tenants: Arc<Mutex<HashMap<String, Timestamp>>>,
     turns: Arc<[tokio::sync::Mutex<()>]>,
 }
+
+/// How long a tenant that was written is not written again.
+const TENANT_IS_KNOWN: Duration = Duration::from_secs(600);
 
 /// How many turns there are; two persons who share one only wait for each other.
 const TURNS: usize = 64;
@@ -199,12 +202,18 @@ impl Registry {
     /// # Errors
     /// As the store's.
     pub async fn find(&self, bot: &str, id: &str) -> Result<Vec<(String, String)>, Error> {
-        let either = [
-            Identity { user_id: Some(id.to_owned()), aad_object_id: None },
-            Identity { user_id: None, aad_object_id: Some(id.to_owned()) },
-        ];
+        let user = Identity { user_id: Some(id.to_owned()), aad_object_id: None };
+        let object = Identity { user_id: None, aad_object_id: Some(id.to_owned()) };
+        let (users, objects) = tokio::try_join!(self.named(bot, &user), self.named(bot, &object))?;
+        let mut found: Vec<_> = users.into_iter().chain(objects).collect();
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn named(&self, bot: &str, identity: &Identity) -> Result<Vec<(String, String)>, Error> {
         let mut found = Vec::new();
-        for alias in either.iter().flat_map(Identity::aliases) {
+        for alias in identity.aliases() {
             let partition = Alias::partition(bot, &alias);
             let query = Query::Under { collection: Collection::Aliases, partition, tag: None };
             // An id stands in few tenants: a home, and wherever its owner is a guest.
@@ -214,8 +223,6 @@ impl Registry {
                 found.push((alias.tenant, person));
             }
         }
-        found.sort();
-        found.dedup();
         Ok(found)
     }
 
@@ -274,13 +281,14 @@ impl Registry {
         Ok(self.change(bot, (&person.tenant, &person.key), now, demote).await?.1)
     }
 
-    /// Remembers that the bot was seen in a tenant.
+    /// Remembers that the bot was seen in a tenant. Looked after again now and then: whoever restores or lays out a
+    /// store anew must not lose a tenant for as long as this process lives.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn note_tenant(&self, bot: &str, tenant: &str) -> Result<(), Error> {
-        let is_known = || self.tenants.lock().unwrap_or_else(PoisonError::into_inner).contains(tenant);
-        if is_known() {
+    pub async fn note_tenant(&self, bot: &str, tenant: &str, now: Timestamp) -> Result<(), Error> {
+        let known = self.tenants.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).copied();
+        if known.is_some_and(|at| now < at + TENANT_IS_KNOWN) {
             return Ok(());
         }
         let key = Key::new(Collection::Tenants, Partition::new([bot]), tenant);
@@ -289,7 +297,7 @@ impl Registry {
             Ok(_) | Err(Error::Conflict) => {}
             Err(error) => return Err(error),
         }
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned());
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), now);
         Ok(())
     }
 

@@ -87,7 +87,15 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
         closing: closing.clone(),
     };
     match account {
-        None => work.begin(Arc::new(embedded.store()))?,
+        None => {
+            let (slot, queues) = (Arc::clone(&work.slot), work.queues.clone());
+            work.begin(Arc::new(embedded.store()))?;
+            background.spawn(async move {
+                if let Some(app) = slot.get() {
+                    resume(app, &queues).await;
+                }
+            });
+        }
         Some(account) => {
             background.spawn(async move {
                 let (slot, queues) = (Arc::clone(&work.slot), work.queues.clone());
@@ -107,7 +115,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
     Ok(Running { address, slot, closing, background, server, embedded })
 }
 
-/// The queue is this machine's and the work is not: what a queue that was lost pointed to is put out again.
+/// What was put out by nobody who is left: the messages of an invocation that was cut off, or of a queue that was lost
+/// with its machine.
 async fn resume(app: &App, queues: &Queues) {
     match app.delivery.resume().await {
         Ok(put_out) => queues.put(put_out).await,

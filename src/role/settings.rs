@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Failure, opening, terminal};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, CosmosConfig, Role, Source, StoreConfig, describe, parse};
+use crate::config::{Config, CosmosConfig, CosmosProof, Role, Source, StoreConfig, describe, parse};
 use crate::store;
 use crate::store::cosmos::{Account, Finding, Layout, Proof, check as look, create, template};
 use crate::store::embedded::Embedded;
@@ -128,5 +128,9 @@ fn judge(findings: &[(Layout, Finding)]) -> Result<(), Failure> {
 }
 
 fn shown(cosmos: &CosmosConfig) -> String {
-    format!("Cosmos DB, database {} at {}", cosmos.database, cosmos.endpoint)
+    let who = match &cosmos.proof {
+        CosmosProof::Key(_) => "its key (COSMOS_KEY)".to_owned(),
+        CosmosProof::Identity(identity) => format!("{identity} (COSMOS_IDENTITY)"),
+    };
+    format!("Cosmos DB, database {} at {}, by {who}", cosmos.database, cosmos.endpoint)
 }

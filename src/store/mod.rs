@@ -27,7 +27,8 @@ pub trait Store: Debug + Send + Sync {
     /// The document, when there is one.
     async fn get(&self, key: &Key) -> Result<Option<Document>, Error>;
 
-    /// The documents in the order of their keys.
+    /// The documents in the order of their keys, with everything in them that anybody was told is written: also by
+    /// another instance, a moment ago. [`Store::get`] owes that only to this process.
     async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Document>>, Error>;
 
     /// One change; answers the new version (of a deletion: the one that was deleted).

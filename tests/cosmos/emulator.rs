@@ -40,6 +40,8 @@ pub enum Fault {
     Before(u16),
     /// It is carried out, and this is the status all the same.
     After(u16),
+    /// It is carried out, and half of the answer arrives.
+    Half,
     /// Nobody ever hears of it again.
     Never,
 }
@@ -116,7 +118,11 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
             response = response.header(name.as_str(), value.as_str());
         }
     }
-    response.body(Body::from(answered.body().as_ref().to_vec())).unwrap_or_else(|_| status(StatusCode::BAD_GATEWAY))
+    let mut body = answered.body().as_ref().to_vec();
+    if matches!(fault, Fault::Half) {
+        body.truncate(body.len() / 2);
+    }
+    response.body(Body::from(body)).unwrap_or_else(|_| status(StatusCode::BAD_GATEWAY))
 }
 
 fn status(status: StatusCode) -> Response {

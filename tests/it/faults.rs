@@ -32,6 +32,8 @@ enum Fault {
     /// It is made, nobody learns of it, and so it is made again: what a client does that retries a write whose answer
     /// was lost. The second one finds the first.
     Repeated,
+    /// It is made, nobody learns of it, and the store is away for some calls more.
+    Away,
 }
 
 /// A store whose n-th call from now fails.
@@ -41,20 +43,32 @@ struct Faulty {
     /// How many calls still succeed; below zero: all of them.
     left: AtomicI64,
     fault: Mutex<Fault>,
+    /// How many calls more find nobody.
+    away: AtomicI64,
 }
 
 impl Faulty {
+    fn is_away(&self) -> bool {
+        self.away.load(Ordering::SeqCst) > 0
+    }
+
     fn fault(&self) -> Fault {
         *self.fault.lock().unwrap()
     }
 
     fn call(&self) -> Result<(), Error> {
+        if self.away.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |away| (away > 0).then_some(away - 1)).is_ok() {
+            return Err(Error::Unavailable("away, as the test asked".into()));
+        }
         if self.left.load(Ordering::SeqCst) >= 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
             return Err(Error::Unavailable("as the test asked".into()));
         }
         Ok(())
     }
 }
+
+/// How many calls a store that is away does not hear: the look at what a write left, and some attempts to record.
+const AWAY: i64 = 4;
 
 #[async_trait]
 impl Store for Faulty {
@@ -69,10 +83,16 @@ impl Store for Faulty {
     }
 
     async fn write(&self, write: Write) -> Result<ETag, Error> {
+        let was_away = self.is_away();
         match (self.call(), self.fault()) {
+            (Err(failure), _) if was_away => Err(failure),
             (Ok(()), _) => self.inner.write(write).await,
             (Err(failure), Fault::NotMade) => Err(failure),
             (Err(failure), Fault::Unheard) => self.inner.write(write).await.and(Err(failure)),
+            (Err(failure), Fault::Away) => {
+                self.away.store(AWAY, Ordering::SeqCst);
+                self.inner.write(write).await.and(Err(failure))
+            }
             (Err(_), Fault::Repeated) => {
                 self.inner.write(write.clone()).await?;
                 self.inner.write(write).await
@@ -81,10 +101,16 @@ impl Store for Faulty {
     }
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<ETag>, Error> {
+        let was_away = self.is_away();
         match (self.call(), self.fault()) {
+            (Err(failure), _) if was_away => Err(failure),
             (Ok(()), _) => self.inner.transact(writes).await,
             (Err(failure), Fault::NotMade) => Err(failure),
             (Err(failure), Fault::Unheard) => self.inner.transact(writes).await.and(Err(failure)),
+            (Err(failure), Fault::Away) => {
+                self.away.store(AWAY, Ordering::SeqCst);
+                self.inner.transact(writes).await.and(Err(failure))
+            }
             (Err(_), Fault::Repeated) => {
                 self.inner.transact(writes.clone()).await?;
                 self.inner.transact(writes).await
@@ -126,7 +152,12 @@ impl House {
     async fn new(rate: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inner = Arc::new(Embedded::open(folder.path()).unwrap().store());
-        let store = Arc::new(Faulty { inner, left: AtomicI64::new(-1), fault: Mutex::new(Fault::NotMade) });
+        let store = Arc::new(Faulty {
+            inner,
+            left: AtomicI64::new(-1),
+            fault: Mutex::new(Fault::NotMade),
+            away: AtomicI64::new(0),
+        });
         let settings: BTreeMap<_, _> = [("HERALD_TENANT_RATE".to_owned(), rate.to_owned())].into();
         let config = parse(&settings, Role::Serve).unwrap();
         let shared: Arc<dyn Store> = store.clone();
@@ -170,7 +201,7 @@ impl House {
                 Ok(more) => queue.extend(more.notifications.into_iter().chain(more.deliveries)),
                 Err(error) => {
                     failures += 1;
-                    assert!(failures < 5, "{error}");
+                    assert!(failures < 10, "{error}");
                     queue.push_back(pointer);
                 }
             }
@@ -192,6 +223,9 @@ async fn survives(fault: i64, how: Fault) -> bool {
     let unused = house.store.left.swap(-1, Ordering::SeqCst) >= 0;
     // Where the failed call only dropped what follows, Tick would find it: here its message comes again at once.
     house.work_off(PutOut { notifications: vec![Pointer::to_notification("n")], deliveries: Vec::new() }).await;
+    // And what was made without anybody's hearing of it lies until a start or Tick points to it.
+    let lying = house.app.delivery.resume().await.unwrap();
+    house.work_off(lying).await;
     let status = house.status("n").await;
     assert_eq!((&status["state"], &status["counts"]["sent"]), (&json!("completed"), &json!(5)), "{fault}: {status}");
     let delivered = house.teams.delivered("x");
@@ -207,6 +241,11 @@ async fn whichever_call_of_the_store_fails_everybody_gets_it_once() {
 #[tokio::test]
 async fn whichever_write_is_made_without_our_learning_of_it_everybody_gets_it_once() {
     each_call_fails(Fault::Unheard).await;
+}
+
+#[tokio::test]
+async fn whichever_write_is_the_last_before_the_store_goes_away_everybody_gets_it_once() {
+    each_call_fails(Fault::Away).await;
 }
 
 #[tokio::test]

@@ -114,8 +114,12 @@ async fn pages_without_loss_or_repetition(store: &dyn Store) {
     assert_eq!(seen.len(), 25, "nobody twice");
     let nobody = store.page(&query(&["nobody"]), None, 10).await.unwrap();
     assert!(nobody.documents.is_empty() && nobody.next.is_none());
-    let bad = store.page(&query(&["bot"]), Some(&Continuation("nonsense!".into())), 10).await;
-    assert_eq!(bad.err(), Some(Error::BadContinuation));
+    let next = store.page(&query(&["bot", "t1"]), None, 10).await.unwrap().next.unwrap();
+    let cut = next.0[..next.0.len() / 2].to_owned();
+    for bad in ["", "nonsense!", "bm9uc2Vuc2U", &cut] {
+        let answer = store.page(&query(&["bot", "t1"]), Some(&Continuation(bad.into())), 10).await;
+        assert_eq!(answer.err(), Some(Error::BadContinuation), "{bad}");
+    }
 }
 
 async fn shows_the_newest_first(store: &dyn Store) {

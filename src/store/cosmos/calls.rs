@@ -59,6 +59,17 @@ impl Told {
         Self::Late
     }
 
+    /// True when the SDK could make nothing of a continuation: it says so with codes of its own, and some as if it
+    /// were the service's fault (azure_data_cosmos_driver, `status_codes.rs`).
+    pub(super) fn blames_the_token(&self) -> bool {
+        match self {
+            Self::Answer(answer) => {
+                answer.status == 400 || answer.sub_status == 20020 || (20200..20300).contains(&answer.sub_status)
+            }
+            Self::Late => false,
+        }
+    }
+
     pub(super) fn of(error: &CosmosError) -> Self {
         let status = error.status();
         let ran_out = status.is_timeout() && was_throttled(error);

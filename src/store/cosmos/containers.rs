@@ -69,9 +69,8 @@ impl Account {
             builder = builder.with_runtime(runtime);
         }
         // No region is preferred: the account's own order begins with the one that is written to.
-        let built = builder.build(account, RoutingStrategy::PreferredRegions(Vec::new()));
-        let built = tokio::time::timeout(OPENING, built).await.map_err(|_| Error::from(Told::late()))?;
-        built.map_err(|error| Told::of(&error).into())
+        let built = Box::pin(builder.build(account, RoutingStrategy::PreferredRegions(Vec::new())));
+        soon(async { built.await.map_err(|error| Error::from(Told::of(&error))) }).await
     }
 
     /// The store in this account; every container must be there.
@@ -97,6 +96,12 @@ fn defaults() -> OperationOptions {
     options
 }
 
+/// Waits for the service no longer than opening may take: these calls have no deadline of their own.
+pub(super) async fn soon<T, E: Into<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, Error> {
+    let done = tokio::time::timeout(OPENING, work).await.map_err(|_| Error::from(Told::late()))?;
+    done.map_err(Into::into)
+}
+
 /// One client per collection.
 pub(super) struct Containers(Vec<ContainerClient>);
 
@@ -109,8 +114,11 @@ impl std::fmt::Debug for Containers {
 impl Containers {
     async fn find(database: &DatabaseClient) -> Result<Self, Error> {
         let found = Collection::ALL.map(|collection| async move {
-            let looked = tokio::time::timeout(OPENING, database.container_client(collection.name(), None)).await;
-            looked.map_err(|_| Error::from(Told::late()))?.map_err(|error| missing(collection, &error))
+            let name = collection.name();
+            let looked = async {
+                Box::pin(database.container_client(name, None)).await.map_err(|error| missing(collection, &error))
+            };
+            soon(looked).await
         });
         try_join_all(found).await.map(Self)
     }

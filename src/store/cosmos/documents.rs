@@ -11,8 +11,6 @@ use azure_data_cosmos::options::{
     Precondition, QueryOptions,
 };
 use azure_data_cosmos::{ContainerClient, FeedScope, PartitionKey, TransactionalBatch};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
@@ -21,7 +19,7 @@ use super::containers::Containers;
 use super::item::{document, item, place};
 use super::layout::Layout;
 use super::query::{self, Asked};
-use super::{failure, names};
+use super::{cursor, failure, names};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Collection, Continuation, Document, ETag, Error, Key, Page, Partition, Query, Store, Write};
 
@@ -49,57 +47,61 @@ impl CosmosStore {
         let keys = partition_key(place(&layout, key)?)?;
         let options = ItemReadOptions::default().with_operation_options(operation(freshness));
         let id = names::id(&key.id);
-        let read = self.container(key.collection).read_item(keys, &id, Some(options));
+        let read = Box::pin(self.container(key.collection).read_item(keys, &id, Some(options)));
         let response = match call(layout.name(), "read", read).await {
             Ok(response) => response,
             Err(Told::Answer(answer)) if failure::is_absent(&answer) => return Ok(None),
             Err(told) => return Err(told.into()),
         };
-        let item: Value = response.into_model().map_err(|error| unreadable(&layout, &error))?;
+        let item: Value = response.into_model().map_err(|error| mangled(&layout, &error))?;
         document(&layout, item).map(Some)
     }
 
-    /// One page from the service; None at the end.
+    /// Up to `limit` items, and the SDK's token where there are more.
     async fn ask(
         &self,
-        asked: Asked,
+        asked: &Asked,
         what: &'static str,
-        after: Option<&Continuation>,
+        token: Option<String>,
         limit: Option<usize>,
-    ) -> Result<(Vec<Value>, Option<Continuation>), Error> {
-        let mut sql = azure_data_cosmos::Query::from(asked.text);
-        for (name, value) in asked.parameters {
-            sql = sql.with_parameter(name, value).map_err(|error| unreadable(&asked.layout, &error))?;
+    ) -> Result<(Vec<Value>, Option<String>), Error> {
+        let mut sql = azure_data_cosmos::Query::from(asked.text.clone());
+        for (name, value) in &asked.parameters {
+            sql = sql.with_parameter(*name, value).map_err(|error| unreadable(&asked.layout, &error))?;
         }
         let scope = if asked.keys.is_empty() {
             FeedScope::full_container()
         } else {
-            FeedScope::partition(partition_key(asked.keys)?)
+            FeedScope::partition(partition_key(asked.keys.clone())?)
         };
         let mut options = QueryOptions::default().with_operation_options(operation(Freshness::Session));
         if let Some(limit) = limit.and_then(|limit| NonZeroU32::new(u32::try_from(limit).unwrap_or(u32::MAX))) {
             options = options.with_max_item_count(MaxItemCountHint::Limit(limit));
         }
-        if let Some(after) = after {
-            options = options.with_continuation_token(ContinuationToken::from_string(decode(after)?));
+        let resumed = token.is_some();
+        if let Some(token) = token {
+            options = options.with_continuation_token(ContinuationToken::from_string(token));
         }
-        let begun = self.container(asked.layout.collection).query_items::<Value>(sql, scope, Some(options));
-        // A token of ours that the service does not know is a caller's mistake; so is one of another query.
-        let of_the_caller = |told: Told| {
-            let error = Error::from(told);
-            if after.is_some() && matches!(error, Error::Refused(_)) { Error::BadContinuation } else { error }
-        };
+        let refused =
+            |told: Told| if resumed && told.blames_the_token() { Error::BadContinuation } else { told.into() };
+        let begun = Box::pin(self.container(asked.layout.collection).query_items::<Value>(sql, scope, Some(options)));
         let begun = tokio::time::timeout(super::calls::patience(), begun).await.map_err(|_| Told::late())?;
-        let mut pages = begun.map_err(|error| of_the_caller(Told::of(&error)))?.into_pages();
+        let mut pages = begun.map_err(|error| refused(Told::of(&error)))?.into_pages();
+        let mut items = Vec::new();
         loop {
-            let Some(page) = call(asked.layout.name(), what, pages.try_next()).await.map_err(of_the_caller)? else {
-                return Ok((Vec::new(), None));
+            let page = call(asked.layout.name(), what, pages.try_next()).await.map_err(refused)?;
+            let Some(page) = page else { return Ok((items, None)) };
+            items.extend(page.into_items());
+            // A physical partition may have nothing, or less than was asked for. Without a limit all is wanted, and of
+            // what is ordered by something unique so is everything up to the limit.
+            let enough = match (limit, asked.unique) {
+                (Some(limit), Some(_)) => items.len() >= limit,
+                (Some(_), None) => !items.is_empty(),
+                (None, _) => false,
             };
-            let items = page.into_items();
-            // A physical partition that has nothing answers an empty page.
-            if !items.is_empty() {
+            if enough {
                 let token = pages.to_continuation_token().map_err(|error| Error::from(Told::of(&error)))?;
-                return Ok((items, Some(encode(&token))));
+                return Ok((items, Some(token.as_str().to_owned())));
             }
         }
     }
@@ -113,16 +115,17 @@ impl CosmosStore {
         let response = match &write {
             Write::Create(key, draft) => {
                 let item = item(&layout, key, draft, self.clock.now())?;
-                call(layout.name(), "create", container.create_item(keys, &id, &item, Some(options))).await?
+                call(layout.name(), "create", Box::pin(container.create_item(keys, &id, &item, Some(options)))).await?
             }
             Write::Replace(key, draft, etag) => {
                 let item = item(&layout, key, draft, self.clock.now())?;
                 let options = options.with_precondition(unless_changed(etag));
-                call(layout.name(), "replace", container.replace_item(keys, &id, &item, Some(options))).await?
+                call(layout.name(), "replace", Box::pin(container.replace_item(keys, &id, &item, Some(options))))
+                    .await?
             }
             Write::Delete(_, etag) => {
                 let options = options.with_precondition(unless_changed(etag));
-                call(layout.name(), "delete", container.delete_item(keys, &id, Some(options))).await?;
+                call(layout.name(), "delete", Box::pin(container.delete_item(keys, &id, Some(options)))).await?;
                 return Ok(etag.clone());
             }
         };
@@ -180,16 +183,16 @@ impl Store for CosmosStore {
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<ETag>, Error> {
         let Some((layout, batch)) = self.batch(&writes)? else { return Ok(Vec::new()) };
         let options = BatchOptions::default().with_operation_options(operation(Freshness::Session));
-        let sent = self.container(layout.collection).execute_transactional_batch(batch, Some(options));
+        let sent = Box::pin(self.container(layout.collection).execute_transactional_batch(batch, Some(options)));
         let response = call(layout.name(), "transaction", sent).await?;
-        let done = response.into_model().map_err(|error| unreadable(&layout, &error))?;
+        let done = response.into_model().map_err(|error| mangled(&layout, &error))?;
         let sub_status = |code: Option<u32>| code.and_then(|code| u16::try_from(code).ok()).unwrap_or_default();
         let told: Vec<_> = done
             .results()
             .iter()
             .map(|result| (result.status_code(), sub_status(result.substatus_code()), result.retry_after()))
             .collect();
-        failure::batch(&told)?;
+        failure::batch(&told, writes.len())?;
         let etags = writes.iter().zip(done.results()).map(|(write, result)| match (write, result.etag()) {
             (Write::Delete(_, etag), _) => Ok(etag.clone()),
             (Write::Create(..) | Write::Replace(..), Some(etag)) => Ok(ETag(etag.to_owned())),
@@ -201,17 +204,31 @@ impl Store for CosmosStore {
     }
 
     async fn page(&self, query: &Query, after: Option<&Continuation>, limit: usize) -> Result<Page, Error> {
-        let asked = query::asked(query)?;
-        let layout = asked.layout;
-        let (items, next) = self.ask(asked, "page", after, Some(limit)).await?;
+        let fresh = query::asked(query, None)?;
+        let after = after.map(|after| cursor::decode(after, &fresh.mark())).transpose()?;
+        let layout = fresh.layout;
+        let (items, next) = match fresh.unique {
+            Some(unique) => {
+                let asked = query::asked(query, after.as_deref())?;
+                // One more than is wanted tells whether there is more.
+                let (mut items, _) = self.ask(&asked, "page", None, Some(limit.saturating_add(1))).await?;
+                let more = items.len() > limit;
+                items.truncate(limit);
+                let last = items.last().and_then(|item| item[unique].as_str()).map(str::to_owned);
+                (items, last.filter(|_| more))
+            }
+            None => self.ask(&fresh, "page", after, Some(limit)).await?,
+        };
         let documents = items.into_iter().map(|item| document(&layout, item)).collect::<Result<_, _>>()?;
-        Ok(Page { documents, next })
+        Ok(Page { documents, next: next.map(|next| cursor::encode(&next, &fresh.mark())) })
     }
 
     async fn count(&self, collection: Collection, partition: &Partition, tag: &'static str) -> Result<u64, Error> {
-        let (values, _) = self.ask(query::count(collection, partition, tag)?, "count", None, None).await?;
-        let count = values.first().and_then(Value::as_u64);
-        count.ok_or_else(|| Error::Unavailable("Cosmos DB answered a count without a number".into()))
+        let (values, _) = self.ask(&query::count(collection, partition, tag)?, "count", None, None).await?;
+        let counts: Option<Vec<_>> = values.iter().map(Value::as_u64).collect();
+        counts
+            .map(|counts| counts.iter().sum())
+            .ok_or_else(|| Error::Unavailable("Cosmos DB answered a count without a number".into()))
     }
 
     /// Nothing: the service removes documents by their `ttl`.
@@ -242,12 +259,8 @@ fn unreadable(layout: &Layout, error: &azure_data_cosmos::CosmosError) -> Error 
     Error::Corrupt(format!("{}: {error}", layout.name()))
 }
 
-/// Safe in a URL, whatever the SDK's token is made of.
-fn encode(token: &ContinuationToken) -> Continuation {
-    Continuation(URL_SAFE_NO_PAD.encode(token.as_str()))
-}
-
-fn decode(continuation: &Continuation) -> Result<String, Error> {
-    let bytes = URL_SAFE_NO_PAD.decode(&continuation.0).map_err(|_| Error::BadContinuation)?;
-    String::from_utf8(bytes).map_err(|_| Error::BadContinuation)
+/// An answer that is none of the service's JSON: cut off, or somebody else's on the way. The document may be well, and
+/// a write may have been made.
+fn mangled(layout: &Layout, error: &azure_data_cosmos::CosmosError) -> Error {
+    Error::Unavailable(format!("{}: the answer cannot be read: {error}", layout.name()))
 }

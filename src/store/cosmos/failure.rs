@@ -42,8 +42,8 @@ pub(super) fn failure(answer: Answer) -> Error {
             "Cosmos DB refuses the key or token: check COSMOS_KEY or COSMOS_IDENTITY, and the clock ({text})"
         )),
         (403, _) => Error::Unavailable(format!(
-            "Cosmos DB forbids it: the identity needs the role \"Cosmos DB Built-in Data Contributor\" on the account, \
-             and the firewall must let Herald in ({text})"
+            "Cosmos DB forbids it: an identity needs the role \"Cosmos DB Built-in Data Contributor\" on the account, a \
+             key must not be for reading only, and the firewall must let Herald in ({text})"
         )),
         (413, _) => Error::Refused(format!("the document is larger than Cosmos DB takes, 2 MB ({text})")),
         (400, _) => Error::Refused(text),
@@ -57,15 +57,17 @@ pub(super) fn is_absent(answer: &Answer) -> bool {
 }
 
 /// What a transactional batch says of itself: it answers 207, a success, when it failed. One of its operations says
-/// why, the others 424 ("failed dependency"). `results`: status, sub-status, and how long to wait.
+/// why, the others 424 ("failed dependency"). `results`: status, sub-status, and how long to wait. An answer without
+/// one for each of the writes is none.
 ///
 /// # Errors
-/// Why nothing was changed.
-pub(super) fn batch(results: &[(u16, u16, Option<Duration>)]) -> Result<(), Error> {
+/// Why nothing was changed, or that it is not known.
+pub(super) fn batch(results: &[(u16, u16, Option<Duration>)], writes: usize) -> Result<(), Error> {
     let is_failure = |status: u16| !(200..300).contains(&status);
     let because = results.iter().filter(|(status, ..)| is_failure(*status)).min_by_key(|(status, ..)| *status == 424);
     match because {
-        None => Ok(()),
+        None if results.len() == writes => Ok(()),
+        None => Err(Error::Unavailable("Cosmos DB answered a transaction in part".into())),
         Some((status, sub_status, retry_after)) => {
             let text = "in a transaction".to_owned();
             Err(failure(Answer { status: *status, sub_status: *sub_status, retry_after: *retry_after, text }))
@@ -119,7 +121,11 @@ mod tests {
     #[test]
     fn a_batch_that_failed_fails_though_it_answers_207() {
         let wait = Some(Duration::from_millis(9));
+        let batch = |results: &[_]| batch(results, results.len());
         assert_eq!(batch(&[(201, 0, None), (200, 0, None)]), Ok(()));
+        for short in [&[][..], &[(201, 0, None)]] {
+            assert!(matches!(super::batch(short, 2), Err(Error::Unavailable(_))), "nothing is said of some");
+        }
         assert_eq!(batch(&[(424, 0, None), (412, 0, None)]), Err(Error::Conflict));
         assert_eq!(batch(&[(409, 0, None), (424, 0, None)]), Err(Error::Conflict));
         assert_eq!(batch(&[(424, 0, None), (429, 3200, wait)]), Err(told(429, 3200, wait)));

@@ -5,7 +5,7 @@ use azure_data_cosmos::{CosmosClient, CosmosError, CosmosRuntime, DatabaseClient
 use serde_json::Value;
 
 use super::calls::Told;
-use super::containers::{Account, Proof, missing};
+use super::containers::{Account, Proof, missing, soon};
 use super::layout::Layout;
 use crate::store::{Collection, Error};
 
@@ -31,13 +31,14 @@ pub async fn create(account: &Account, runtime: Option<CosmosRuntime>) -> Result
         return Err(Error::Refused("an Entra identity reads and writes documents, and creates no containers".into()));
     }
     let client = account.client(runtime).await?;
-    made(client.create_database(&account.database, None).await)?;
+    soon(async { made(Box::pin(client.create_database(&account.database, None)).await) }).await?;
     let database = client.database_client(account.database.clone());
     let mut findings = Vec::new();
     for collection in Collection::ALL {
         let layout = Layout::of(collection);
-        let is_new = made(database.create_container(properties(&layout)?, None).await)?;
-        findings.push((layout, if is_new { Finding::Created } else { look(&database, &layout).await? }));
+        let properties = properties(&layout)?;
+        let is_new = soon(async { made(Box::pin(database.create_container(properties, None)).await) }).await?;
+        findings.push((layout, if is_new { Finding::Created } else { soon(look(&database, &layout)).await? }));
     }
     Ok(findings)
 }
@@ -51,7 +52,7 @@ pub async fn check(account: &Account, runtime: Option<CosmosRuntime>) -> Result<
     let database = client.database_client(account.database.clone());
     let mut findings = Vec::new();
     for layout in Collection::ALL.map(Layout::of) {
-        findings.push((layout, look(&database, &layout).await?));
+        findings.push((layout, soon(look(&database, &layout)).await?));
     }
     Ok(findings)
 }
@@ -94,12 +95,12 @@ fn bicep(value: &Value, indent: usize) -> String {
 }
 
 async fn look(database: &DatabaseClient, layout: &Layout) -> Result<Finding, Error> {
-    let container = match database.container_client(layout.name(), None).await {
+    let container = match Box::pin(database.container_client(layout.name(), None)).await {
         Ok(container) => container,
         Err(error) if u16::from(error.status().status_code()) == 404 => return Ok(Finding::Missing),
         Err(error) => return Err(missing(layout.collection, &error)),
     };
-    let read = container.read(None).await.map_err(|error| Error::from(Told::of(&error)))?;
+    let read = Box::pin(container.read(None)).await.map_err(|error| Error::from(Told::of(&error)))?;
     let found = read.into_model().map_err(|error| Error::Corrupt(format!("{}: {error}", layout.name())))?;
     let found = serde_json::to_value(&found).map_err(|error| Error::Corrupt(error.to_string()))?;
     let objections = layout.objections(&found);

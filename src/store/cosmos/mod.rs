@@ -37,6 +37,8 @@
 //! - **No document is hot.** The busiest is a tenant's throttle: five reservations a second (a plan changes once per
 //!   batch). Counts are kept in plans and summed over a notification's tenants; only `outstanding` is counted, within
 //!   one logical partition, by index.
+//! - **A cursor is our own** where it is kept (`cursor`): a person's key, a tenant's id. The SDK's tokens, which belong to
+//!   its version and to the container, are only given to callers of the API.
 //! - Two queries look everywhere, and only at what they find: what is due (`Tick`, every 15 seconds, two queries) and
 //!   lists with the newest first.
 //! - Indexed is only what these queries name (`layout`); a body is never indexed.
@@ -66,9 +68,10 @@
 //!
 //! # Consistency
 //!
-//! Session consistency: a process sees its own writes. What decides whether somebody gets a message
-//! ([`Store::get_many`](super::Store::get_many)) is read from a quorum, so that a marker, an uninstall or a mute that
-//! another instance has answered counts here at once. Reads go to the region that is written to, and are not hedged to
+//! Session consistency: a process sees its own writes. What decides whether somebody gets a message, the person and
+//! their conversation ([`Store::get_many`](super::Store::get_many)), is read from a quorum, so that a marker, an uninstall
+//! or a mute that another instance has answered counts here at once; and nothing is taken for absent before the quorum
+//! was asked. Reads go to the region that is written to, and are not hedged to
 //! others, which may be behind. Everything else rests on etags.
 //!
 //! # Time
@@ -79,8 +82,12 @@
 //!
 //! [`Error::Unavailable`]: super::Error::Unavailable
 
+// The SDK's futures are large, tens of kilobytes each where they are not optimised, and a thread's stack has two
+// megabytes: each is boxed where it is made.
+
 mod calls;
 mod containers;
+mod cursor;
 mod documents;
 mod failure;
 mod init;

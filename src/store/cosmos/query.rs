@@ -14,17 +14,44 @@ pub(super) struct Asked {
     pub(super) parameters: Vec<(&'static str, Value)>,
     /// The first values of the partition key; none: everywhere.
     pub(super) keys: Vec<String>,
+    /// The property that the answer is ordered by and that no two documents of it share, where there is one: then its
+    /// last value is all that the next page has to know. Elsewhere that is the SDK's affair.
+    pub(super) unique: Option<&'static str>,
 }
 
-/// A page's query.
+impl Asked {
+    /// What a continuation of it, and of no other query, begins with.
+    pub(super) fn mark(&self) -> String {
+        match self.unique {
+            // Kept in plans: it must not change with the text of a query.
+            Some(unique) => format!("{}/{}/{unique}", self.layout.name(), self.keys.join("/")),
+            None => {
+                let values: Vec<_> = self.parameters.iter().filter(|(name, _)| *name != "@at").collect();
+                format!("{}/{}/{}/{values:?}", self.layout.name(), self.keys.join("/"), self.text)
+            }
+        }
+    }
+}
+
+/// A page's query: from its beginning, or after this value of the property that orders it.
 ///
 /// # Errors
 /// [`Error::Refused`] when the partition is none of the collection's.
-pub(super) fn asked(query: &Query) -> Result<Asked, Error> {
+pub(super) fn asked(query: &Query, after: Option<&str>) -> Result<Asked, Error> {
     match query {
         Query::Under { collection, partition, tag } => {
             let tag = tag.map(|tag| ("c.tag = @tag", ("@tag", json!(tag))));
-            compose("*", *collection, partition, tag, "")
+            let mut asked = compose("*", *collection, partition, tag, "")?;
+            asked.unique = unique(&asked);
+            if let Some(name) = asked.unique {
+                if let Some(after) = after {
+                    let joint = if asked.text.contains(" WHERE ") { "AND" } else { "WHERE" };
+                    asked.text += &format!(" {joint} c.{name} > @after");
+                    asked.parameters.push(("@after", json!(after)));
+                }
+                asked.text += &format!(" ORDER BY c.{name} ASC");
+            }
+            Ok(asked)
         }
         Query::Newest { collection, partition } => {
             // Of documents without a rank an ordered query shows none on the service, and some elsewhere.
@@ -47,6 +74,13 @@ pub(super) fn count(collection: Collection, partition: &Partition, tag: &'static
     if asked.keys.len() == asked.layout.keys.len() { Ok(asked) } else { Err(none_of_its(&asked.layout)) }
 }
 
+/// Within a logical partition ids are unique (and always indexed); of a person there is one document.
+fn unique(asked: &Asked) -> Option<&'static str> {
+    let is_whole = asked.keys.len() == asked.layout.keys.len();
+    let is_tenant = asked.layout.collection == Collection::People && asked.keys.len() == 1;
+    if is_whole { Some("id") } else { is_tenant.then_some("person") }
+}
+
 fn compose(
     what: &str,
     collection: Collection,
@@ -66,7 +100,7 @@ fn compose(
         parameters.push(("@begins", json!(text)));
     }
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    Ok(Asked { layout, text: format!("SELECT {what} FROM c{filter}{order}"), parameters, keys })
+    Ok(Asked { layout, text: format!("SELECT {what} FROM c{filter}{order}"), parameters, keys, unique: None })
 }
 
 fn none_of_its(layout: &Layout) -> Error {
@@ -82,7 +116,7 @@ mod tests {
     }
 
     fn text(query: &Query) -> (String, Vec<String>) {
-        let asked = asked(query).expect("a query");
+        let asked = asked(query, None).expect("a query");
         (asked.text, asked.keys)
     }
 
@@ -90,10 +124,34 @@ mod tests {
     fn an_audience_is_one_range_and_a_list_of_all_is_everywhere() {
         let collection = Collection::People;
         let tenant = Query::Under { collection, partition: partition(&["b", "t"]), tag: None };
-        assert_eq!(text(&tenant), ("SELECT * FROM c".to_owned(), vec!["b|t".to_owned()]));
+        let one = "SELECT * FROM c ORDER BY c.person ASC";
+        assert_eq!(text(&tenant), (one.to_owned(), vec!["b|t".to_owned()]));
         let all = Query::Newest { collection, partition: partition(&["b"]) };
         let newest = "SELECT * FROM c WHERE c.rank > @least AND STARTSWITH(c.tenant, @begins) ORDER BY c.rank DESC";
         assert_eq!(text(&all), (newest.to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn a_page_goes_on_after_the_last_value_and_only_within_its_query() {
+        let under = |levels: &[&str], tag| Query::Under {
+            collection: Collection::Deliveries,
+            partition: partition(levels),
+            tag,
+        };
+        let whole = asked(&under(&["n", "t"], Some("held")), Some("00000007")).expect("a query");
+        let text = "SELECT * FROM c WHERE c.tag = @tag AND c.id > @after ORDER BY c.id ASC";
+        assert_eq!((whole.text.as_str(), whole.unique), (text, Some("id")));
+        let prefix = asked(&under(&["n"], None), None).expect("a query");
+        assert_eq!(prefix.unique, None, "a tenant has many");
+        let mark = |query: &Query| asked(query, None).expect("a query").mark();
+        assert_ne!(mark(&under(&["n"], None)), mark(&under(&["m"], None)));
+        assert_ne!(mark(&under(&["n"], None)), mark(&under(&["n"], Some("plan"))));
+        let due = |second| Query::Due {
+            collection: Collection::Deliveries,
+            at: crate::clock::Timestamp::from_timestamp(second, 0).expect("an instant"),
+        };
+        assert_eq!(mark(&due(1)), mark(&due(2)), "time goes on between pages");
+        assert_eq!(asked(&under(&["n", "t"], None), Some("x")).expect("a query").mark(), "deliveries/n/t/id");
     }
 
     #[test]
@@ -118,12 +176,13 @@ mod tests {
             Query::Under { collection: Collection::Deliveries, partition: partition(&["n"]), tag: Some("plan") },
         ];
         for query in queries {
-            let asked = asked(&query).expect("a query");
+            let asked = asked(&query, Some("after")).expect("a query");
             for word in
                 asked.text.split(|c: char| !c.is_alphanumeric() && c != '.').filter(|word| word.starts_with("c."))
             {
                 let name = word.trim_start_matches("c.");
-                assert!(asked.layout.indexed.contains(&name), "{name} of {query:?} is not indexed");
+                let is_indexed = name == "id" || asked.layout.indexed.contains(&name);
+                assert!(is_indexed, "{name} of {query:?} is not indexed");
             }
         }
     }
