@@ -60,7 +60,7 @@ impl Told {
     }
 
     /// True when the SDK could make nothing of a continuation: it says so with codes of its own, and some as if it
-    /// were the service's fault (azure_data_cosmos_driver, `status_codes.rs`).
+    /// were the service's fault (`status_codes.rs` of `azure_data_cosmos_driver`).
     pub(super) fn blames_the_token(&self) -> bool {
         match self {
             Self::Answer(answer) => {
