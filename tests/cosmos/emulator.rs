@@ -4,8 +4,9 @@
 //! What it does not do, and no test here pretends: documents never expire by their `ttl`, keys and tokens are not
 //! checked, nothing is kept when it ends, and its request units are a model.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -14,7 +15,9 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use azure_core::http::{Method, Request as CoreRequest, Url};
-use azure_data_cosmos_driver::in_memory_emulator::{InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion};
+use azure_data_cosmos_driver::in_memory_emulator::{
+    ContainerConfig, InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion,
+};
 use tokio::net::TcpListener;
 
 /// Any key will do: it is base64, and nobody looks at it.
@@ -54,17 +57,19 @@ struct Front {
     account: Arc<InMemoryEmulatorHttpClient>,
     base: Url,
     throughput: Option<u32>,
+    made: Arc<Mutex<BTreeSet<(String, String)>>>,
     intervene: Intervene,
 }
 
 impl Served {
-    /// Serves on loopback. With `throughput`, containers get so many request units a second, and 429 beyond.
+    /// Serves on loopback. With `throughput`, containers get so many request units a second, and 429 beyond; each in one
+    /// physical partition, as the service would, where the emulator would spread them over four.
     pub async fn start(port: u16, throughput: Option<u32>, intervene: Intervene) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let base: Url = format!("http://{address}/").parse().unwrap();
         let account = account(&[("West Europe", base.clone())], throughput.is_some());
-        let front = Front { account, base, throughput, intervene };
+        let front = Front { account, base, throughput, made: Arc::default(), intervene };
         let app = Router::new().fallback(answer).with_state(front);
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self { address })
@@ -72,6 +77,28 @@ impl Served {
 
     pub fn endpoint(&self) -> String {
         format!("http://{}/", self.address)
+    }
+}
+
+impl Front {
+    /// Makes the container that a request asks for, once, and turns the request into one that gives it its properties.
+    fn make_container(&self, asked: &mut CoreRequest, body: &[u8], units: u32) -> Option<()> {
+        let path = asked.url().path().to_owned();
+        let database = path.strip_prefix("/dbs/")?.strip_suffix("/colls")?;
+        if asked.method() != Method::Post || database.contains('/') {
+            return None;
+        }
+        let wanted: serde_json::Value = serde_json::from_slice(body).ok()?;
+        let id = wanted["id"].as_str()?.to_owned();
+        if !self.made.lock().unwrap().insert((database.to_owned(), id.clone())) {
+            return None;
+        }
+        let keys = serde_json::from_value(wanted["partitionKey"].clone()).ok()?;
+        let config = ContainerConfig::new().with_partition_count(1).with_throughput(units.into()).build().ok()?;
+        self.account.store().create_container_with_config(database, &id, keys, config);
+        *asked.url_mut() = asked.url().join(&format!("{path}/{id}")).ok()?;
+        asked.set_method(Method::Put);
+        Some(())
     }
 }
 
@@ -96,14 +123,11 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
         "DELETE" => Method::Delete,
         _ => return status(StatusCode::METHOD_NOT_ALLOWED),
     };
-    let makes_container = method == Method::Post && url.path().ends_with("/colls");
     let mut asked = CoreRequest::new(url, method);
     for (name, value) in &parts.headers {
         asked.headers_mut().insert(name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned());
     }
-    if let (true, Some(units)) = (makes_container, front.throughput) {
-        asked.headers_mut().insert("x-ms-offer-throughput", units.to_string());
-    }
+    let made = front.throughput.and_then(|units| front.make_container(&mut asked, &body, units));
     asked.set_body(body);
     let Ok(answered) = front.account.execute_request(&asked).await else {
         return status(StatusCode::SERVICE_UNAVAILABLE);
@@ -112,7 +136,8 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
         return status(StatusCode::from_u16(code).unwrap());
     }
     let Ok(answered) = answered.try_into_raw_response().await else { return status(StatusCode::BAD_GATEWAY) };
-    let mut response = Response::builder().status(u16::from(answered.status()));
+    let code = u16::from(answered.status());
+    let mut response = Response::builder().status(if made.is_some() && code == 200 { 201 } else { code });
     for (name, value) in answered.headers().iter() {
         if name.as_str() != "content-length" {
             response = response.header(name.as_str(), value.as_str());

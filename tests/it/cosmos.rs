@@ -195,16 +195,16 @@ async fn a_throttled_account_is_slow_and_loses_nothing() {
     let refused = Arc::new(AtomicU32::new(0));
     let (store, _, _served) = served(Some(400), Arc::new(|_| Fault::None)).await;
     let store = Arc::new(store);
-    let writers = (0..60).map(|number| {
+    let writers = (0..150).map(|number| {
         let store = Arc::clone(&store);
         tokio::spawn(async move { store.write(Write::Create(person(number), draft(number))).await })
     });
     for written in futures_util::future::join_all(writers).await {
         written.unwrap().expect("written, sooner or later");
     }
-    assert_eq!(audience(store.as_ref(), 100, async || {}).await.len(), 60);
+    assert_eq!(audience(store.as_ref(), 100, async || {}).await.len(), 150);
     // Who has no time to wait is told when to come back.
-    let hurried = (1000..1100).map(|number| {
+    let hurried = (1000..1300).map(|number| {
         let (store, refused) = (Arc::clone(&store), Arc::clone(&refused));
         tokio::spawn(budget::within(Duration::from_millis(1200), async move {
             match store.write(Write::Create(person(number), draft(number))).await {
@@ -222,7 +222,7 @@ async fn a_throttled_account_is_slow_and_loses_nothing() {
         done.unwrap();
     }
     assert!(began.elapsed() < Duration::from_secs(4), "nobody waited longer than asked: {:?}", began.elapsed());
-    assert!(refused.load(Ordering::SeqCst) > 50, "400 request units do not pay for 100 writes");
+    assert!(refused.load(Ordering::SeqCst) > 150, "400 request units do not pay for 300 writes");
 }
 
 /// A read that fails as the test says, and how the store took it.
