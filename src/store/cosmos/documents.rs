@@ -11,7 +11,7 @@ use azure_data_cosmos::options::{
     Precondition, QueryOptions,
 };
 use azure_data_cosmos::{ContainerClient, FeedScope, PartitionKey, TransactionalBatch};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use super::calls::{Freshness, Told, call, operation};
@@ -101,7 +101,9 @@ impl CosmosStore {
             };
             if enough {
                 let token = pages.to_continuation_token().map_err(|error| Error::from(Told::of(&error)))?;
-                return Ok((items, Some(token.as_str().to_owned())));
+                // A query that is through says so without asking the service; one that is not is not waited for.
+                let is_through = matches!(pages.try_next().now_or_never(), Some(Ok(None)));
+                return Ok((items, (!is_through).then(|| token.as_str().to_owned())));
             }
         }
     }
