@@ -10,13 +10,13 @@ use crate::clock::{Timestamp, until};
 use crate::governor::Grant;
 use crate::notifications::{Message, Stage};
 use crate::people::{Person, Reference, Skip, judge};
-use crate::store::Error;
+use crate::store::{Error, budget};
 
 /// What was sent is recorded with the next window's mark, unless that is further off than this.
 const UNRECORDED: Duration = Duration::from_millis(300);
 
-/// How long outcomes wait for a store that is away, and how often they ask.
-const RECORD_WITHIN: Duration = Duration::from_secs(30);
+/// How long outcomes wait for a store that is away, and how often they ask. Twice this is less than a lease.
+const RECORD_WITHIN: Duration = Duration::from_secs(20);
 const RECORD_AGAIN: Duration = Duration::from_millis(500);
 
 /// How many turns in a row may go by.
@@ -239,32 +239,17 @@ impl Shift<'_> {
         self.write(Ending::GoesOn).await
     }
 
-    /// What was sent must not be forgotten: while there is something to record, a store that is away is waited for
-    /// as long as the lease holds.
+    /// What was sent must not be forgotten: while there is something to record, a store that is away is waited for, and
+    /// never for so long that the lease could run out over this and the write that ends the activation.
     async fn write(&mut self, ending: Ending) -> Result<(), Error> {
-        let give_up = self.delivery.clock.now() + RECORD_WITHIN;
+        let give_up = tokio::time::Instant::now() + RECORD_WITHIN;
         loop {
-            let now = self.delivery.clock.now();
-            let ledger = &self.delivery.ledger;
-            let written = match &ending {
-                Ending::GoesOn => {
-                    self.held.value.lease(&self.owner, now, LEASE);
-                    ledger.save_batch(&mut self.held, now).await
-                }
-                Ending::Ends(end) => {
-                    let batch = &mut self.held.value;
-                    batch.lease = None;
-                    (batch.not_before, batch.held) = match end {
-                        End::Finished => (None, false),
-                        End::Waits(at) => (Some(*at), false),
-                        End::Held(at) => (Some(*at), true),
-                    };
-                    ledger.report_batch(&mut self.held, Some(&self.owner), now).await
-                }
-            };
-            match written {
+            let left = give_up.saturating_duration_since(tokio::time::Instant::now());
+            match budget::at_most(left, self.write_once(&ending)).await {
                 Ok(()) => break,
-                Err(error @ (Error::Unavailable(_) | Error::Throttled { .. })) if self.unrecorded && now < give_up => {
+                Err(error @ (Error::Unavailable(_) | Error::Throttled { .. }))
+                    if self.unrecorded && !budget::left(left).saturating_sub(RECORD_AGAIN).is_zero() =>
+                {
                     warn!(batch = self.held.value.id(), %error, "outcomes wait for the store");
                     tokio::time::sleep(RECORD_AGAIN).await;
                 }
@@ -273,5 +258,26 @@ impl Shift<'_> {
         }
         self.unrecorded = false;
         Ok(())
+    }
+
+    async fn write_once(&mut self, ending: &Ending) -> Result<(), Error> {
+        let now = self.delivery.clock.now();
+        let ledger = &self.delivery.ledger;
+        match ending {
+            Ending::GoesOn => {
+                self.held.value.lease(&self.owner, now, LEASE);
+                ledger.save_batch(&mut self.held, now).await
+            }
+            Ending::Ends(end) => {
+                let batch = &mut self.held.value;
+                batch.lease = None;
+                (batch.not_before, batch.held) = match end {
+                    End::Finished => (None, false),
+                    End::Waits(at) => (Some(*at), false),
+                    End::Held(at) => (Some(*at), true),
+                };
+                ledger.report_batch(&mut self.held, Some(&self.owner), now).await
+            }
+        }
     }
 }

@@ -85,6 +85,11 @@ impl Delivery {
     pub async fn resume(&self) -> Result<PutOut, Error> {
         let now = self.clock.now();
         let mut put_out = PutOut::default();
+        let looked = self.look_for_lying(now, &mut put_out).await;
+        put_out.despite(looked)
+    }
+
+    async fn look_for_lying(&self, now: Timestamp, put_out: &mut PutOut) -> Result<(), Error> {
         let running = self.ledger.due_controls(now + NOTIFICATION_STALLS, NOTIFICATIONS).await?;
         let has_begun = |control: &Control| control.send_at.is_none_or(|at| at <= now);
         let running = running.iter().filter(|held| has_begun(&held.value));
@@ -102,7 +107,7 @@ impl Delivery {
                 break;
             }
         }
-        Ok(put_out)
+        Ok(())
     }
 
     async fn tick_batch(

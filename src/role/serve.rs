@@ -88,17 +88,17 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
     };
     match account {
         None => {
-            let (slot, queues) = (Arc::clone(&work.slot), work.queues.clone());
+            let (slot, queues, closing) = (Arc::clone(&work.slot), work.queues.clone(), work.closing.clone());
             work.begin(Arc::new(embedded.store()))?;
             background.spawn(async move {
                 if let Some(app) = slot.get() {
-                    resume(app, &queues).await;
+                    closing.run_until_cancelled(resume(app, &queues)).await;
                 }
             });
         }
         Some(account) => {
             background.spawn(async move {
-                let (slot, queues) = (Arc::clone(&work.slot), work.queues.clone());
+                let (slot, queues, closing) = (Arc::clone(&work.slot), work.queues.clone(), work.closing.clone());
                 let store = tokio::select! {
                     store = opening::cosmos(&account, Arc::clone(&work.clock)) => store,
                     () = work.closing.cancelled() => return,
@@ -107,7 +107,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
                     error!(%failure, "the functions cannot run");
                 }
                 if let Some(app) = slot.get() {
-                    resume(app, &queues).await;
+                    closing.run_until_cancelled(resume(app, &queues)).await;
                 }
             });
         }

@@ -58,6 +58,17 @@ pub async fn within<F: Future>(time: Duration, work: F) -> F::Output {
     BUDGET.scope(budget, work).await
 }
 
+/// Does a part of a piece of work within `time`, at the expense of the whole.
+pub async fn at_most<F: Future>(time: Duration, work: F) -> F::Output {
+    let until = Instant::now() + time;
+    let whole = BUDGET.try_with(Budget::clone).ok();
+    let budget = match whole {
+        Some(whole) => Budget { until: whole.until.min(until), spent: whole.spent },
+        None => Budget { until, spent: Arc::default() },
+    };
+    BUDGET.scope(budget, work).await
+}
+
 /// How long a call may take: what is left, and never more than `most`. Zero when nothing is left.
 #[must_use]
 pub fn left(most: Duration) -> Duration {
@@ -85,12 +96,17 @@ mod tests {
         let minute = Duration::from_secs(60);
         within(Duration::from_secs(10), async {
             assert_eq!(left(minute), Duration::from_secs(10));
+            assert_eq!(at_most(Duration::from_secs(3), async { left(minute) }).await, Duration::from_secs(3));
             tokio::time::advance(Duration::from_secs(4)).await;
             assert_eq!((left(minute), left(Duration::from_secs(1))), (Duration::from_secs(6), Duration::from_secs(1)));
             tokio::time::advance(minute).await;
             assert_eq!(left(minute), Duration::ZERO);
             charge(Units::of(2.83));
-            charge(Units::of(10.29));
+            at_most(minute, async {
+                assert_eq!(left(minute), Duration::ZERO, "a part has no more than the whole");
+                charge(Units::of(10.29));
+            })
+            .await;
             assert_eq!(take(), Units::of(13.12));
             assert!(take().is_none(), "accounted for once");
             assert_eq!(Units::of(13.129).shown().to_string(), "13.13");

@@ -272,6 +272,16 @@ async fn half_an_answer_is_none() {
     left.store(u32::MAX, Ordering::SeqCst);
     let read = budget::within(Duration::from_secs(2), store.get(&person(1))).await;
     assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
+    let newest = Query::Newest { collection: Collection::People, partition: Partition::new(["bot"]) };
+    left.store(0, Ordering::SeqCst);
+    for number in 2..5 {
+        let ranked = draft(number).ranked(SystemClockNow::now());
+        store.write(Write::Create(person(number), ranked)).await.unwrap();
+    }
+    let first = store.page(&newest, None, 1).await.unwrap();
+    left.store(u32::MAX, Ordering::SeqCst);
+    let second = budget::within(Duration::from_secs(2), store.page(&newest, first.next.as_ref(), 1)).await;
+    assert!(matches!(second, Err(Error::Unavailable(_))), "no fault of the caller's: {second:?}");
     let key = |id: &str| Key::new(Collection::Notifications, Partition::new(["n"]), id);
     let writes = vec![Write::Create(key("control"), draft(1)), Write::Create(key("message"), draft(2))];
     let made = budget::within(Duration::from_secs(2), store.transact(writes)).await;

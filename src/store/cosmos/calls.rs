@@ -45,11 +45,20 @@ pub(super) fn operation(freshness: Freshness) -> OperationOptions {
     options
 }
 
+/// Whether a request went out before a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The SDK failed by itself.
+    Nobody,
+    /// It may have.
+    Service,
+}
+
 /// Why a call did not succeed.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// The service, or the SDK in its place, said no.
-    Answer(Answer),
+    /// The service, or the SDK in its place, said no; and whether the service was asked at all.
+    Answer(Answer, Asked),
     /// The caller's time is over.
     Late,
 }
@@ -63,7 +72,9 @@ impl Told {
     /// were the service's fault (`status_codes.rs` of `azure_data_cosmos_driver`).
     pub(super) fn blames_the_token(&self) -> bool {
         match self {
-            Self::Answer(answer) => {
+            // 20020 also stands for an answer that was cut off.
+            Self::Answer(answer, Asked::Service) => answer.status == 400 || (20200..20300).contains(&answer.sub_status),
+            Self::Answer(answer, Asked::Nobody) => {
                 answer.status == 400 || answer.sub_status == 20020 || (20200..20300).contains(&answer.sub_status)
             }
             Self::Late => false,
@@ -73,7 +84,8 @@ impl Told {
     pub(super) fn of(error: &CosmosError) -> Self {
         let status = error.status();
         let ran_out = status.is_timeout() && was_throttled(error);
-        Self::Answer(Answer {
+        let went_out = error.diagnostics().is_some_and(|report| report.request_count() > 0);
+        let answer = Answer {
             // Whoever waited in vain for the end of 429s hears of them, and not of the clock.
             status: if ran_out { 429 } else { u16::from(status.status_code()) },
             sub_status: status.sub_status().map(|code| code.value()).unwrap_or_default(),
@@ -82,14 +94,15 @@ impl Told {
                 .and_then(|response| response.headers().retry_after_ms)
                 .map(std::time::Duration::from_millis),
             text: shown(error),
-        })
+        };
+        Self::Answer(answer, if went_out { Asked::Service } else { Asked::Nobody })
     }
 }
 
 impl From<Told> for Error {
     fn from(told: Told) -> Self {
         match told {
-            Told::Answer(answer) => failure::failure(answer),
+            Told::Answer(answer, _) => failure::failure(answer),
             Told::Late => Self::Unavailable("Cosmos DB did not answer in time".into()),
         }
     }

@@ -132,9 +132,9 @@ impl Containers {
 /// A container that is not there is a matter of layout, whatever the sub-status.
 pub(super) fn missing(collection: Collection, error: &azure_data_cosmos::CosmosError) -> Error {
     match Told::of(error) {
-        Told::Answer(answer) if answer.status == 404 => {
+        Told::Answer(answer, _) if answer.status == 404 => {
             Error::Unavailable(format!("Cosmos DB has no container {}: run `herald store init`", collection.name()))
         }
-        told @ (Told::Answer(_) | Told::Late) => told.into(),
+        told @ (Told::Answer(..) | Told::Late) => told.into(),
     }
 }

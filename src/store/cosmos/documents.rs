@@ -50,7 +50,7 @@ impl CosmosStore {
         let read = Box::pin(self.container(key.collection).read_item(keys, &id, Some(options)));
         let response = match call(layout.name(), "read", read).await {
             Ok(response) => response,
-            Err(Told::Answer(answer)) if failure::is_absent(&answer) => return Ok(None),
+            Err(Told::Answer(answer, _)) if failure::is_absent(&answer) => return Ok(None),
             Err(told) => return Err(told.into()),
         };
         let item: Value = response.into_model().map_err(|error| mangled(&layout, &error))?;

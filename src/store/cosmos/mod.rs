@@ -70,8 +70,8 @@
 //!
 //! Session consistency: a process sees its own writes. What decides whether somebody gets a message, the person and
 //! their conversation ([`Store::get_many`](super::Store::get_many)), is read from a quorum, so that a marker, an uninstall
-//! or a mute that another instance has answered counts here at once; and nothing is taken for absent before the quorum
-//! was asked. Reads go to the region that is written to, and are not hedged to
+//! or a mute that another instance has answered counts here at once; and no notification, plan or batch is taken for
+//! absent before the quorum was asked. Reads go to the region that is written to, and are not hedged to
 //! others, which may be behind. Everything else rests on etags.
 //!
 //! # Time
