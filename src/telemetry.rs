@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Where log lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +16,8 @@ pub enum Stream {
 
 /// The SDKs of Azure tell of every connection; their warnings are enough, unless somebody asks for them.
 fn quiet(filter: &str) -> String {
-    if filter.contains("azure") { filter.to_owned() } else { format!("{filter},{SDKS}") }
+    let is_quieter = EnvFilter::builder().parse_lossy(filter).max_level_hint() < Some(LevelFilter::WARN);
+    if is_quieter || filter.contains("azure") { filter.to_owned() } else { format!("{filter},{SDKS}") }
 }
 
 const SDKS: &str = "azure_core=warn,azure_identity=warn,azure_data_cosmos=warn,azure_data_cosmos_driver=warn";
