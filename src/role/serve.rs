@@ -87,27 +87,13 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
         closing: closing.clone(),
     };
     match account {
-        None => {
-            let (slot, queues, closing) = (Arc::clone(&work.slot), work.queues.clone(), work.closing.clone());
-            work.begin(Arc::new(embedded.store()))?;
-            background.spawn(async move {
-                if let Some(app) = slot.get() {
-                    closing.run_until_cancelled(resume(app, &queues)).await;
-                }
-            });
-        }
+        None => work.begin(Arc::new(embedded.store()))?,
         Some(account) => {
             background.spawn(async move {
-                let (slot, queues, closing) = (Arc::clone(&work.slot), work.queues.clone(), work.closing.clone());
-                let store = tokio::select! {
-                    store = opening::cosmos(&account, Arc::clone(&work.clock)) => store,
-                    () = work.closing.cancelled() => return,
-                };
+                let opening = opening::cosmos(&account, Arc::clone(&work.clock));
+                let Some(store) = work.closing.run_until_cancelled(opening).await else { return };
                 if let Err(failure) = work.begin(store) {
                     error!(%failure, "the functions cannot run");
-                }
-                if let Some(app) = slot.get() {
-                    closing.run_until_cancelled(resume(app, &queues)).await;
                 }
             });
         }
@@ -117,11 +103,14 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
 
 /// What was put out by nobody who is left: the messages of an invocation that was cut off, or of a queue that was lost
 /// with its machine.
-async fn resume(app: &App, queues: &Queues) {
-    match app.delivery.resume().await {
-        Ok(put_out) => queues.put(put_out).await,
-        Err(failure) => warn!(%failure, "what lies about is left to Tick"),
-    }
+async fn resume(app: App, queues: Queues, closing: CancellationToken) {
+    let looking = async {
+        match app.delivery.resume().await {
+            Ok(put_out) => queues.put(put_out).await,
+            Err(failure) => warn!(%failure, "what lies about is left to Tick"),
+        }
+    };
+    closing.run_until_cancelled(looking).await;
 }
 
 /// What begins once there is a store.
@@ -146,7 +135,8 @@ impl Work {
             let pump = pump::run(app.clone(), function, name, self.queues.clone(), self.closing.clone());
             self.background.spawn(pump);
         }
-        self.background.spawn(timer::run(app.clone(), self.config.schedule, self.sink, self.closing));
+        self.background.spawn(timer::run(app.clone(), self.config.schedule, self.sink, self.closing.clone()));
+        self.background.spawn(resume(app.clone(), self.queues, self.closing));
         let _ = self.slot.set(app);
         Ok(())
     }

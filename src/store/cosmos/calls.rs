@@ -1,5 +1,6 @@
 //! One call to Cosmos DB: its options, its deadline, what it cost, and what became of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_data_cosmos::diagnostics::DiagnosticsContext;
@@ -64,18 +65,14 @@ pub(super) enum Told {
 }
 
 impl Told {
-    pub(super) fn late() -> Self {
-        Self::Late
-    }
-
     /// True when the SDK could make nothing of a continuation: it says so with codes of its own, and some as if it
     /// were the service's fault (`status_codes.rs` of `azure_data_cosmos_driver`).
     pub(super) fn blames_the_token(&self) -> bool {
         match self {
-            // 20020 also stands for an answer that was cut off.
-            Self::Answer(answer, Asked::Service) => answer.status == 400 || (20200..20300).contains(&answer.sub_status),
-            Self::Answer(answer, Asked::Nobody) => {
-                answer.status == 400 || answer.sub_status == 20020 || (20200..20300).contains(&answer.sub_status)
+            Self::Answer(answer, asked) => {
+                // 20020 also stands for an answer that was cut off.
+                let unread = answer.sub_status == 20020 && *asked == Asked::Nobody;
+                unread || answer.status == 400 || (20200..20300).contains(&answer.sub_status)
             }
             Self::Late => false,
         }
@@ -134,23 +131,23 @@ fn shown(error: &CosmosError) -> String {
 /// Answers that say what they cost.
 pub(super) trait Billed {
     /// The SDK's report, where there is one.
-    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>>;
+    fn report(&self) -> Option<Arc<DiagnosticsContext>>;
 }
 
 impl Billed for ItemResponse {
-    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>> {
+    fn report(&self) -> Option<Arc<DiagnosticsContext>> {
         Some(self.diagnostics())
     }
 }
 
 impl Billed for BatchResponse {
-    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>> {
+    fn report(&self) -> Option<Arc<DiagnosticsContext>> {
         Some(self.diagnostics())
     }
 }
 
 impl<T> Billed for Option<QueryFeedPage<T>> {
-    fn report(&self) -> Option<std::sync::Arc<DiagnosticsContext>> {
+    fn report(&self) -> Option<Arc<DiagnosticsContext>> {
         self.as_ref().map(QueryFeedPage::diagnostics)
     }
 }

@@ -97,9 +97,8 @@ fn defaults() -> OperationOptions {
 }
 
 /// Waits for the service no longer than opening may take: these calls have no deadline of their own.
-pub(super) async fn soon<T, E: Into<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, Error> {
-    let done = tokio::time::timeout(OPENING, work).await.map_err(|_| Error::from(Told::late()))?;
-    done.map_err(Into::into)
+pub(super) async fn soon<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(OPENING, work).await.map_err(|_| Error::from(Told::Late))?
 }
 
 /// One client per collection.
@@ -130,7 +129,7 @@ impl Containers {
 }
 
 /// A container that is not there is a matter of layout, whatever the sub-status.
-pub(super) fn missing(collection: Collection, error: &azure_data_cosmos::CosmosError) -> Error {
+fn missing(collection: Collection, error: &azure_data_cosmos::CosmosError) -> Error {
     match Told::of(error) {
         Told::Answer(answer, _) if answer.status == 404 => {
             Error::Unavailable(format!("Cosmos DB has no container {}: run `herald store init`", collection.name()))

@@ -85,7 +85,7 @@ impl CosmosStore {
         let refused =
             |told: Told| if resumed && told.blames_the_token() { Error::BadContinuation } else { told.into() };
         let begun = Box::pin(self.container(asked.layout.collection).query_items::<Value>(sql, scope, Some(options)));
-        let begun = tokio::time::timeout(super::calls::patience(), begun).await.map_err(|_| Told::late())?;
+        let begun = tokio::time::timeout(super::calls::patience(), begun).await.map_err(|_| Told::Late)?;
         let mut pages = begun.map_err(|error| refused(Told::of(&error)))?.into_pages();
         let mut items = Vec::new();
         loop {

@@ -1,11 +1,11 @@
 //! Lays out the database, and looks whether it is laid out.
 
 use azure_data_cosmos::models::ContainerProperties;
-use azure_data_cosmos::{CosmosClient, CosmosError, CosmosRuntime, DatabaseClient};
+use azure_data_cosmos::{CosmosError, CosmosRuntime, DatabaseClient};
 use serde_json::Value;
 
 use super::calls::Told;
-use super::containers::{Account, Proof, missing, soon};
+use super::containers::{Account, Proof, soon};
 use super::layout::Layout;
 use crate::store::{Collection, Error};
 
@@ -48,7 +48,7 @@ pub async fn create(account: &Account, runtime: Option<CosmosRuntime>) -> Result
 /// # Errors
 /// As the service's.
 pub async fn check(account: &Account, runtime: Option<CosmosRuntime>) -> Result<Vec<(Layout, Finding)>, Error> {
-    let client: CosmosClient = account.client(runtime).await?;
+    let client = account.client(runtime).await?;
     let database = client.database_client(account.database.clone());
     let mut findings = Vec::new();
     for layout in Collection::ALL.map(Layout::of) {
@@ -98,7 +98,7 @@ async fn look(database: &DatabaseClient, layout: &Layout) -> Result<Finding, Err
     let container = match Box::pin(database.container_client(layout.name(), None)).await {
         Ok(container) => container,
         Err(error) if u16::from(error.status().status_code()) == 404 => return Ok(Finding::Missing),
-        Err(error) => return Err(missing(layout.collection, &error)),
+        Err(error) => return Err(Told::of(&error).into()),
     };
     let read = Box::pin(container.read(None)).await.map_err(|error| Error::from(Told::of(&error)))?;
     let found = read.into_model().map_err(|error| Error::Corrupt(format!("{}: {error}", layout.name())))?;

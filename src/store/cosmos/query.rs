@@ -40,27 +40,20 @@ impl Asked {
 pub(super) fn asked(query: &Query, after: Option<&str>) -> Result<Asked, Error> {
     match query {
         Query::Under { collection, partition, tag } => {
-            let tag = tag.map(|tag| ("c.tag = @tag", ("@tag", json!(tag))));
-            let mut asked = compose("*", *collection, partition, tag, "")?;
-            asked.unique = unique(&asked);
-            if let Some(name) = asked.unique {
-                if let Some(after) = after {
-                    let joint = if asked.text.contains(" WHERE ") { "AND" } else { "WHERE" };
-                    asked.text += &format!(" {joint} c.{name} > @after");
-                    asked.parameters.push(("@after", json!(after)));
-                }
-                asked.text += &format!(" ORDER BY c.{name} ASC");
-            }
-            Ok(asked)
+            let unique = unique(*collection, partition)?;
+            let after = unique.zip(after).map(|(name, after)| (format!("c.{name} > @after"), "@after", json!(after)));
+            let conditions = tag.map(tagged).into_iter().chain(after).collect();
+            let order = unique.map(|name| format!(" ORDER BY c.{name} ASC")).unwrap_or_default();
+            Ok(Asked { unique, ..compose("*", *collection, partition, conditions, &order)? })
         }
         Query::Newest { collection, partition } => {
             // Of documents without a rank an ordered query shows none on the service, and some elsewhere.
-            let ranked = ("c.rank > @least", ("@least", json!("")));
-            compose("*", *collection, partition, Some(ranked), " ORDER BY c.rank DESC")
+            let ranked = ("c.rank > @least".to_owned(), "@least", json!(""));
+            compose("*", *collection, partition, vec![ranked], " ORDER BY c.rank DESC")
         }
         Query::Due { collection, at } => {
-            let due = ("c.due <= @at", ("@at", json!(instant(*at))));
-            compose("*", *collection, &Partition::default(), Some(due), " ORDER BY c.due ASC")
+            let due = ("c.due <= @at".to_owned(), "@at", json!(instant(*at)));
+            compose("*", *collection, &Partition::default(), vec![due], " ORDER BY c.due ASC")
         }
     }
 }
@@ -70,36 +63,40 @@ pub(super) fn asked(query: &Query, after: Option<&str>) -> Result<Asked, Error> 
 /// # Errors
 /// [`Error::Refused`] when it is not one.
 pub(super) fn count(collection: Collection, partition: &Partition, tag: &'static str) -> Result<Asked, Error> {
-    let asked = compose("VALUE COUNT(1)", collection, partition, Some(("c.tag = @tag", ("@tag", json!(tag)))), "")?;
+    let asked = compose("VALUE COUNT(1)", collection, partition, vec![tagged(tag)], "")?;
     if asked.keys.len() == asked.layout.keys.len() { Ok(asked) } else { Err(none_of_its(&asked.layout)) }
 }
 
+/// A condition, with the name and value of its parameter.
+type Condition = (String, &'static str, Value);
+
+fn tagged(tag: &'static str) -> Condition {
+    ("c.tag = @tag".to_owned(), "@tag", json!(tag))
+}
+
 /// Within a logical partition ids are unique (and always indexed); of a person there is one document.
-fn unique(asked: &Asked) -> Option<&'static str> {
-    let is_whole = asked.keys.len() == asked.layout.keys.len();
-    let is_tenant = asked.layout.collection == Collection::People && asked.keys.len() == 1;
-    if is_whole { Some("id") } else { is_tenant.then_some("person") }
+fn unique(collection: Collection, partition: &Partition) -> Result<Option<&'static str>, Error> {
+    let layout = Layout::of(collection);
+    let Scope { keys, .. } = layout.scope(partition).ok_or_else(|| none_of_its(&layout))?;
+    let is_tenant = collection == Collection::People && keys.len() == 1;
+    Ok(if keys.len() == layout.keys.len() { Some("id") } else { is_tenant.then_some("person") })
 }
 
 fn compose(
     what: &str,
     collection: Collection,
     partition: &Partition,
-    condition: Option<(&str, (&'static str, Value))>,
+    mut conditions: Vec<Condition>,
     order: &str,
 ) -> Result<Asked, Error> {
     let layout = Layout::of(collection);
     let Scope { keys, begins } = layout.scope(partition).ok_or_else(|| none_of_its(&layout))?;
-    let (mut conditions, mut parameters) = (Vec::new(), Vec::new());
-    if let Some((text, parameter)) = condition {
-        conditions.push(text.to_owned());
-        parameters.push(parameter);
-    }
     if let Some((name, text)) = begins {
-        conditions.push(format!("STARTSWITH(c.{name}, @begins)"));
-        parameters.push(("@begins", json!(text)));
+        conditions.push((format!("STARTSWITH(c.{name}, @begins)"), "@begins", json!(text)));
     }
-    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let (texts, parameters): (Vec<_>, Vec<_>) =
+        conditions.into_iter().map(|(text, name, value)| (text, (name, value))).unzip();
+    let filter = if texts.is_empty() { String::new() } else { format!(" WHERE {}", texts.join(" AND ")) };
     Ok(Asked { layout, text: format!("SELECT {what} FROM c{filter}{order}"), parameters, keys, unique: None })
 }
 
