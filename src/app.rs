@@ -12,9 +12,11 @@ use crate::config::Config;
 use crate::connector::Connector;
 use crate::delivery::{Delivery, Ledger};
 use crate::governor::Governor;
+use crate::identity::BotTokens;
 use crate::people::{ReachSettings, Registry};
 use crate::protocol::AllowedHosts;
 use crate::store::Store;
+use crate::trust::Trust;
 
 /// What functions work with; one for each process.
 #[derive(Debug, Clone)]
@@ -25,6 +27,10 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Hosts that messages may be sent to.
     pub hosts: AllowedHosts,
+    /// The bot's app id, where it has one.
+    pub app_id: Option<String>,
+    /// Who is believed.
+    pub trust: Arc<Trust>,
     /// What tells the Copilot window in Teams.
     pub teams_copilot: Option<Matcher>,
     /// Replies that are on their way.
@@ -35,7 +41,7 @@ impl App {
     /// Puts everything together.
     ///
     /// # Errors
-    /// When no HTTP client can be made: the reason.
+    /// When no HTTP client can be made, or the bot has no way to prove itself: the reason.
     pub fn new(
         config: &Config,
         store: Arc<dyn Store>,
@@ -43,10 +49,14 @@ impl App {
         chance: Arc<dyn Chance>,
         closing: CancellationToken,
     ) -> Result<Self, String> {
+        let app_id = config.bot.as_ref().map(|bot| bot.app_id.as_str());
+        let tokens = |bot| BotTokens::new(bot, Arc::clone(&clock), Arc::clone(&chance)).map(Arc::new);
+        let tokens = config.bot.clone().map(tokens).transpose()?;
+        let trust = Arc::new(Trust::new(config.trust.clone(), Arc::clone(&clock))?);
         let delivery = Delivery {
             ledger: Ledger::new(Arc::clone(&store), config.keep_deliveries),
-            registry: Registry::new(Arc::clone(&store), None, config.keep_copilot),
-            connector: Connector::new(config.hosts.clone(), Arc::clone(&clock))?,
+            registry: Registry::new(Arc::clone(&store), app_id, config.keep_copilot),
+            connector: Connector::new(config.hosts.clone(), tokens, Arc::clone(&clock))?,
             governor: Governor::new(Arc::clone(&store), Arc::clone(&clock), config.tenant_rate),
             reach: ReachSettings { allowed_tenants: config.allowed_tenants.clone(), keep_copilot: config.keep_copilot },
             instance: chance.id().into(),
@@ -58,6 +68,8 @@ impl App {
             delivery,
             store,
             hosts: config.hosts.clone(),
+            app_id: app_id.map(str::to_owned),
+            trust,
             teams_copilot: config.teams_copilot.clone(),
             tasks: TaskTracker::new(),
         })

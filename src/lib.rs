@@ -5,7 +5,8 @@
 //!
 //! # The way of an activity
 //!
-//! [`http`] reads the request, [`functions`] route it to `Messages`, [`protocol`] parses it and checks where it points,
+//! [`http`] reads the request, [`functions`] route it to `Messages`, [`trust`] says whether the caller is believed,
+//! [`protocol`] parses it and checks where it points,
 //! [`channel`] says which surface it came through, [`people`] make it part of what is known, and only then it is
 //! answered. [`replies`] says what the bot answers, [`connector`] sends it.
 //!
@@ -26,7 +27,7 @@
 //! telemetry     -> (nothing)
 //! cli           -> (nothing)
 //! simulator     -> (nothing)
-//! identity      -> clock
+//! identity      -> chance, clock
 //! store         -> clock, identity
 //! protocol      -> clock
 //! channel       -> protocol
@@ -34,18 +35,19 @@
 //! replies       -> channel, people
 //! notifications -> clock, people, protocol, store
 //! governor      -> clock, store
-//! connector     -> clock, notifications, people, protocol
+//! trust         -> clock, protocol
+//! connector     -> clock, identity, notifications, people, protocol
 //! delivery      -> chance, clock, connector, governor, notifications, people, store
-//! config        -> channel, identity, protocol
-//! app           -> chance, channel, clock, config, connector, delivery, governor, people, protocol, store
-//! functions     -> app, channel, clock, connector, delivery, notifications, people, protocol, replies, store
-//! http          -> app, config, delivery, functions
+//! config        -> channel, identity, protocol, trust
+//! app           -> chance, channel, clock, config, connector, delivery, governor, identity, people, protocol, store, trust
+//! functions     -> app, channel, clock, connector, delivery, notifications, people, protocol, replies, store, trust
+//! http          -> app, config, delivery, functions, trust
 //! role          -> app, chance, clock, config, delivery, functions, http, simulator, store, telemetry
 //! ```
 //!
 //! What decides is pure: classification, the lifecycle of references, reachability, what an answer of Teams means,
 //! the ledger's arithmetic, pace, the layout in Cosmos DB. What acts is thin. SQLite is named in `store::embedded` only,
-//! Cosmos DB in `store::cosmos`, Entra identities in [`identity`], reqwest in the two clients, axum at the HTTP edge and
+//! Cosmos DB in `store::cosmos`, Entra identities in [`identity`], JSON Web Tokens in [`trust`] and `identity`, reqwest in the four clients, axum at the HTTP edge and
 //! in the simulated Teams.
 
 pub mod app;
@@ -68,3 +70,4 @@ pub mod role;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
+pub mod trust;

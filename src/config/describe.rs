@@ -1,6 +1,5 @@
 //! `config describe`.
 
-use super::settings::is_refused;
 use super::{SETTINGS, Source};
 
 /// Every setting as a line of a Markdown table: name, default, meaning.
@@ -23,7 +22,7 @@ fn code(default: &str) -> String {
 pub fn describe(source: &dyn Source) -> String {
     let set = SETTINGS.iter().filter_map(|setting| {
         let value = source.get(setting.name)?;
-        let shown = if setting.secret || is_refused(setting) { "(set, not shown)" } else { value.trim() };
+        let shown = if setting.secret { "(set, not shown)" } else { value.trim() };
         Some(format!("{}={shown}\n", setting.name))
     });
     let set: String = set.collect();

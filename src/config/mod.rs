@@ -5,6 +5,7 @@ mod describe;
 mod parse;
 mod settings;
 mod source;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,8 +17,10 @@ pub use settings::{SETTINGS, Setting};
 pub use source::{Environment, Source};
 
 use crate::channel::Matcher;
-use crate::identity::Identity;
+pub use crate::identity::Secret;
+use crate::identity::{Bot, Identity};
 use crate::protocol::AllowedHosts;
+use crate::trust::Policy;
 
 /// Who starts the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,30 +29,6 @@ pub enum Role {
     Host,
     /// Herald itself.
     Serve,
-}
-
-/// A value that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a value.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The value, for the one place that needs it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("(set)")
-    }
 }
 
 /// When `Tick` runs.
@@ -96,6 +75,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Hosts that messages may be sent to.
     pub hosts: AllowedHosts,
+    /// Who the bot is; none: messages carry no token.
+    pub bot: Option<Bot>,
+    /// Who is believed.
+    pub trust: Policy,
     /// Tenants that are known; none: all.
     pub allowed_tenants: Option<Vec<String>>,
     /// The key of the operators' API in `serve`.

@@ -11,10 +11,9 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use tracing_subscriber::EnvFilter;
 
-use super::settings::is_refused;
-use super::{Config, Role, SETTINGS, Schedule, Secret, Source, cosmos};
+use super::{Config, Role, Schedule, Secret, Source, cosmos, trust};
 use crate::channel::Matcher;
-use crate::protocol::AllowedHosts;
+use crate::protocol::{AllowedHosts, Cloud};
 
 /// One thing that is wrong with one setting. Never shows the value: it may be a secret that stands in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,19 +82,16 @@ pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
     let mut reader = Reader { source, problems: Vec::new() };
     refuse_what_is_not_there(&mut reader);
     let store = cosmos::store(&mut reader, role);
-    check_auth(&mut reader);
-    let listen = reader.value("HERALD_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 3978)), address);
-    if role == Role::Serve && !listen.ip().is_loopback() {
-        reader.blame(
-            "HERALD_LISTEN",
-            "expected an address on loopback, such as 127.0.0.1:3978, while HERALD_AUTH is off",
-        );
-    }
+    let trust::Read { cloud, bot, policy } = trust::trust(&mut reader, role);
+    let is_open = policy.channel.is_none();
+    let listen = listen(&mut reader, role, is_open);
     let config = Config {
         store,
         data_dir: reader.value("HERALD_DATA_DIR", PathBuf::from(".herald"), |text| Ok(PathBuf::from(text))),
         listen,
-        hosts: hosts(&mut reader),
+        hosts: hosts(&mut reader, cloud, is_open),
+        bot,
+        trust: policy,
         allowed_tenants: reader.value("HERALD_ALLOWED_TENANTS", None, |text| list(text).map(Some)),
         api_key: reader.value("HERALD_API_KEY", None, |text| Ok(Some(Secret::new(text.to_owned())))),
         tenant_rate: reader.number("HERALD_TENANT_RATE", 50, (1, 1000)),
@@ -112,11 +108,6 @@ pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
 
 /// What is not there is refused, not ignored: somebody who sets it relies on it.
 fn refuse_what_is_not_there(reader: &mut Reader<'_>) {
-    for setting in SETTINGS.iter().filter(|setting| is_refused(setting)) {
-        if reader.source.get(setting.name).is_some() {
-            reader.blame(setting.name, "this version of Herald cannot do what the setting asks for; unset it");
-        }
-    }
     reader.value("HERALD_OPEN_CHAT", (), |text| match text {
         "never" => Ok(()),
         "known" => Err("this version of Herald cannot open chats; expected never".to_owned()),
@@ -124,33 +115,27 @@ fn refuse_what_is_not_there(reader: &mut Reader<'_>) {
     });
 }
 
-/// Fails closed: without a way to check tokens nothing but an open loopback is served.
-fn check_auth(reader: &mut Reader<'_>) {
-    let has_app = reader.source.get("MicrosoftAppId").is_some();
-    reader.value("HERALD_AUTH", (), |text| match text {
-        "off" if has_app => Err("off goes only without MicrosoftAppId".to_owned()),
-        "off" => Ok(()),
-        "botFramework" | "entra" => Err("this version of Herald cannot check tokens; expected off".to_owned()),
-        _ => Err("expected botFramework, entra or off".to_owned()),
-    });
-}
-
-fn hosts(reader: &mut Reader<'_>) -> AllowedHosts {
-    let cloud = reader.value("HERALD_CLOUD", AllowedHosts::public(), |text| match text {
-        "public" => Ok(AllowedHosts::public()),
-        "usGovernment" => Ok(AllowedHosts::us_government()),
-        "china" => Ok(AllowedHosts::china()),
-        _ => Err("expected public, usGovernment or china".to_owned()),
-    });
-    reader.value("HERALD_ALLOWED_SERVICE_HOSTS", cloud.with_loopback(), |text| {
+fn hosts(reader: &mut Reader<'_>, cloud: Cloud, is_open: bool) -> AllowedHosts {
+    let loopback = |hosts: AllowedHosts| if is_open { hosts.with_loopback() } else { hosts };
+    reader.value("HERALD_ALLOWED_SERVICE_HOSTS", loopback(cloud.hosts()), |text| {
         let entries = list(text)?;
-        let listed = AllowedHosts::listed(entries.iter().map(String::as_str)).map(AllowedHosts::with_loopback);
+        let listed = AllowedHosts::listed(entries.iter().map(String::as_str)).map(loopback);
         // Not which one: it may be a secret in the wrong place.
         listed.map_err(|_| "expected host or host:port, separated by commas".to_owned())
     })
 }
 
-fn list(text: &str) -> Result<Vec<String>, String> {
+/// Off loopback somebody else may listen in the way: only where tokens are asked for.
+fn listen(reader: &mut Reader<'_>, role: Role, is_open: bool) -> SocketAddr {
+    let listen = reader.value("HERALD_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 3978)), address);
+    if role == Role::Serve && is_open && !listen.ip().is_loopback() {
+        let reason = "expected an address on loopback, such as 127.0.0.1:3978, while HERALD_AUTH is off";
+        reader.blame("HERALD_LISTEN", reason);
+    }
+    listen
+}
+
+pub(super) fn list(text: &str) -> Result<Vec<String>, String> {
     let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect();
     if entries.is_empty() { Err("expected a list separated by commas".to_owned()) } else { Ok(entries) }
 }
@@ -192,6 +177,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::config::SETTINGS;
+    use crate::identity::Proof;
 
     fn read(settings: &[(&str, &str)]) -> Result<Config, Vec<&'static str>> {
         let source: BTreeMap<_, _> =
@@ -217,7 +204,7 @@ mod tests {
             wrong.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let problems = parse(&source, Role::Serve).expect_err("problems");
         let blamed: Vec<_> = problems.0.iter().map(|problem| problem.setting).collect();
-        let free = ["HERALD_DATA_DIR", "HERALD_ALLOWED_TENANTS", "HERALD_API_KEY", "RUST_LOG"];
+        let free = ["HERALD_DATA_DIR", "HERALD_ALLOWED_TENANTS", "HERALD_API_KEY", "MicrosoftAppPassword", "RUST_LOG"];
         for setting in SETTINGS.iter().filter(|setting| !free.contains(&setting.name)) {
             assert!(blamed.contains(&setting.name), "{} is not blamed", setting.name);
         }
@@ -228,8 +215,72 @@ mod tests {
     #[test]
     fn off_is_for_loopback_without_an_app_id() {
         assert_eq!(read(&[("HERALD_LISTEN", "0.0.0.0:80")]).expect_err("a problem"), ["HERALD_LISTEN"]);
-        let app = read(&[("MicrosoftAppId", "x"), ("HERALD_AUTH", "off")]).expect_err("problems");
-        assert_eq!(app, ["MicrosoftAppId", "HERALD_AUTH"]);
+        let app = read(&[("MicrosoftAppId", APP), ("MicrosoftAppPassword", "x"), ("HERALD_AUTH", "off")]);
+        assert_eq!(app.expect_err("problems"), ["HERALD_AUTH"]);
+        assert_eq!(
+            read(&[("HERALD_AUTH", "entra")]).expect_err("problems"),
+            ["MicrosoftAppId", "MicrosoftAppTenantId"]
+        );
+        let host = |more: (&str, &str)| {
+            let source: BTreeMap<_, _> = [("HERALD_STORE", "embedded"), more]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect();
+            parse(&source, Role::Host).is_ok()
+        };
+        assert!(host(("WEBSITE_HOSTNAME", "localhost:7071")), "as Core Tools start it");
+        assert!(!host(("WEBSITE_INSTANCE_ID", "0f")), "as Azure does");
+    }
+
+    const APP: &str = "11111111-2222-3333-4444-555555555555";
+    const TENANT: &str = "99999999-2222-3333-4444-555555555555";
+
+    #[test]
+    fn an_app_id_asks_for_tokens_and_closes_loopback() {
+        let bot = [("MicrosoftAppId", APP), ("MicrosoftAppPassword", "x"), ("MicrosoftAppTenantId", TENANT)];
+        let config = read(&[&bot[..], &[("HERALD_LISTEN", "0.0.0.0:80")]].concat()).expect("a configuration");
+        let channel = config.trust.channel.expect("a policy");
+        assert_eq!((channel.app_id.as_str(), channel.entra), (APP, false));
+        assert_eq!(channel.issuers, ["https://api.botframework.com"]);
+        assert!(config.trust.entra.is_none());
+        assert!(config.hosts.check("http://localhost:56150/_connector").is_err());
+        let bot = config.bot.expect("a bot");
+        assert_eq!((bot.tenant.as_str(), bot.authority.as_str()), (TENANT, "https://login.microsoftonline.com/"));
+        let shown = format!("{bot:?}");
+        assert!(!shown.contains("\"x\""), "{shown}");
+    }
+
+    #[test]
+    fn each_kind_of_bot_needs_its_proof() {
+        let with = |more: &[(&str, &str)]| read(&[&[("MicrosoftAppId", APP)], more].concat());
+        let proof = |more: &[(&str, &str)]| with(more).expect("a configuration").bot.expect("a bot").proof;
+        let certificate = ("HERALD_APP_CREDENTIAL", "certificate");
+        let federated = ("HERALD_APP_CREDENTIAL", "federated");
+        let identity = ("MicrosoftAppType", "UserAssignedMSI");
+        assert_eq!(with(&[]).expect_err("a problem"), ["MicrosoftAppPassword"]);
+        assert_eq!(with(&[certificate]).expect_err("a problem"), ["HERALD_APP_CERTIFICATE"]);
+        let single = with(&[("MicrosoftAppType", "SingleTenant"), federated]);
+        assert_eq!(single.expect_err("a problem"), ["MicrosoftAppTenantId"]);
+        assert_eq!(with(&[identity, federated]).expect_err("a problem"), ["HERALD_APP_CREDENTIAL"]);
+        assert_eq!(with(&[federated, ("HERALD_CLOUD", "china")]).expect_err("a problem"), ["MicrosoftAppType"]);
+        assert_eq!(proof(&[identity]), Proof::Managed);
+        assert_eq!(proof(&[certificate, ("HERALD_APP_CERTIFICATE", "bot.pem")]), Proof::Certificate("bot.pem".into()));
+        let scope = "api://AzureADTokenExchange/.default";
+        assert_eq!(proof(&[federated]), Proof::Federated { client_id: None, scope });
+        let file = ("AZURE_FEDERATED_TOKEN_FILE", "token");
+        assert_eq!(proof(&[federated, file]), Proof::FederatedFile("token".into()));
+    }
+
+    #[test]
+    fn overrides_lead_nowhere_that_can_be_read_along() {
+        for name in ["HERALD_OPENID_METADATA", "HERALD_TOKEN_AUTHORITY"] {
+            assert!(read(&[(name, "http://127.0.0.1:9000")]).is_ok());
+            assert!(read(&[(name, "https://login.example")]).is_ok());
+            for bad in ["http://login.example", "login.example", "file:///etc/passwd", "https://user@login.example"] {
+                assert_eq!(read(&[(name, bad)]).expect_err("a problem"), [name], "{bad}");
+            }
+        }
+        assert!(read(&[("HERALD_TOKEN_AUTHORITY", "https://login.example/tenant")]).is_err());
     }
 
     #[test]

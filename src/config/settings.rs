@@ -21,18 +21,24 @@ const fn secret(name: &'static str, default: &'static str, meaning: &'static str
     Setting { name, default, meaning, secret: true }
 }
 
-/// Said of what this version refuses rather than ignores.
-const LATER: &str = "(refused by this version)";
-
 /// All settings, in the order in which they are described.
 pub const SETTINGS: &[Setting] = &[
-    setting("MicrosoftAppId", LATER, "the bot's app id"),
-    setting("MicrosoftAppType", LATER, "SingleTenant, UserAssignedMSI or MultiTenant"),
-    setting("MicrosoftAppTenantId", LATER, "the bot's own tenant"),
-    secret("MicrosoftAppPassword", LATER, "the bot's client secret"),
-    setting("HERALD_APP_CREDENTIAL", LATER, "how the bot proves itself: secret, certificate or federated"),
-    setting("HERALD_APP_CERTIFICATE", LATER, "a PEM file with certificate and key"),
-    setting("HERALD_CLOUD", "public", "public, usGovernment or china: whose Bot Connector hosts are allowed"),
+    setting("MicrosoftAppId", "none: no token is asked for, and none is sent", "the bot's app id"),
+    setting(
+        "MicrosoftAppType",
+        "SingleTenant with MicrosoftAppTenantId, else MultiTenant",
+        "SingleTenant, UserAssignedMSI (the bot is a managed identity) or MultiTenant",
+    ),
+    setting("MicrosoftAppTenantId", "none", "the bot's own tenant"),
+    secret("MicrosoftAppPassword", "none", "the bot's client secret"),
+    setting(
+        "HERALD_APP_CREDENTIAL",
+        "secret",
+        "how the bot proves itself: secret (MicrosoftAppPassword), certificate (HERALD_APP_CERTIFICATE) or federated (a \
+         managed identity's token, AZURE_CLIENT_ID names a user-assigned one; or AZURE_FEDERATED_TOKEN_FILE)",
+    ),
+    setting("HERALD_APP_CERTIFICATE", "none", "a PEM file with certificate and RSA key"),
+    setting("HERALD_CLOUD", "public", "public, usGovernment or china: login, issuers, keys and Bot Connector hosts"),
     setting("HERALD_STORE", "embedded in serve, cosmos in host", "embedded (one instance only) or cosmos"),
     setting(
         "HERALD_DATA_DIR",
@@ -50,12 +56,25 @@ pub const SETTINGS: &[Setting] = &[
     setting("HERALD_LISTEN", "127.0.0.1:3978", "where serve listens; host listens where the Functions host says"),
     setting(
         "HERALD_AUTH",
-        "off",
-        "off: only on loopback and without an app id; botFramework and entra are refused by this version",
+        "botFramework with an app id, else off",
+        "botFramework: activities carry a token of the channel; entra: or one of Entra that the bot's registration asked \
+         for, as the Emulator and the Agents Playground send; off: only on loopback and without an app id",
     ),
-    setting("HERALD_OPENID_METADATA", LATER, "where the keys of inbound tokens are described"),
-    setting("HERALD_TOKEN_ISSUERS", LATER, "further issuers of inbound tokens"),
-    setting("HERALD_TOKEN_AUTHORITY", LATER, "who issues the bot's own tokens"),
+    setting(
+        "HERALD_OPENID_METADATA",
+        "the cloud's",
+        "where the keys of channel tokens are described: an https URL (http only on loopback)",
+    ),
+    setting(
+        "HERALD_TOKEN_ISSUERS",
+        "the cloud's",
+        "issuers of channel tokens, separated by commas, in place of the cloud's",
+    ),
+    setting(
+        "HERALD_TOKEN_AUTHORITY",
+        "the cloud's",
+        "Entra: who issues the bot's own tokens, and whose keys Entra tokens are checked with (http only on loopback)",
+    ),
     setting(
         "HERALD_ALLOWED_SERVICE_HOSTS",
         "the cloud's Bot Connector hosts, and loopback while auth is off",
@@ -71,7 +90,12 @@ pub const SETTINGS: &[Setting] = &[
         "none: open on loopback while auth is off, else closed",
         "the key of /api/notifications and /api/users in serve: header x-functions-key, or ?code=",
     ),
-    setting("HERALD_API_AUDIENCE", LATER, "accept Entra tokens for this audience in place of the key"),
+    setting(
+        "HERALD_API_AUDIENCE",
+        "none",
+        "in serve: Entra tokens of MicrosoftAppTenantId for this audience with the role Notifications.Send are as good as \
+         the key",
+    ),
     setting("HERALD_TENANT_RATE", "50", "messages a second to one tenant, 1 to 1000"),
     setting("HERALD_SCHEDULE", "*/15 * * * * *", "when Tick runs: NCRONTAB with six fields, in UTC"),
     setting("HERALD_KEEP_COPILOT_DAYS", "365", "after so many days unseen a Copilot reference counts no more"),
@@ -84,8 +108,3 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("HERALD_OPEN_CHAT", "never", "never; known is refused by this version"),
 ];
-
-/// Whether this version refuses the setting.
-pub(super) fn is_refused(setting: &Setting) -> bool {
-    setting.default == LATER
-}

@@ -1,4 +1,5 @@
-//! The only room that sends: one HTTP client, the allow-list checked again at every call, no redirects.
+//! The only room that sends: one HTTP client, the allow-list checked again at every call, no redirects, and the bot's
+//! token only to a host that was checked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +7,13 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{SendOutcome, answered, retry_after};
 use crate::clock::Clock;
+use crate::identity::{BotToken, BotTokens, NoToken};
 use crate::protocol::AllowedHosts;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -37,16 +40,17 @@ pub struct Target<'a> {
 pub struct Connector {
     http: reqwest::Client,
     hosts: Arc<AllowedHosts>,
+    tokens: Option<Arc<BotTokens>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Connector {
-    /// A connector that sends to these hosts only.
+    /// A connector that sends to these hosts only; without tokens nothing asks for any.
     ///
     /// # Errors
     /// When the TLS roots of the system cannot be read.
     #[expect(clippy::disallowed_methods, reason = "the room of the client")]
-    pub fn new(hosts: AllowedHosts, clock: Arc<dyn Clock>) -> Result<Self, String> {
+    pub fn new(hosts: AllowedHosts, tokens: Option<Arc<BotTokens>>, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
@@ -55,7 +59,22 @@ impl Connector {
             .user_agent(concat!("herald/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { http, hosts: Arc::new(hosts), clock })
+        Ok(Self { http, hosts: Arc::new(hosts), tokens, clock })
+    }
+
+    /// Sees to a token before anything is marked as being sent.
+    ///
+    /// # Errors
+    /// [`NoToken`]: nothing can be sent for a while.
+    pub async fn prepare(&self) -> Result<(), NoToken> {
+        self.token().await.map(drop)
+    }
+
+    async fn token(&self) -> Result<Option<BotToken>, NoToken> {
+        match &self.tokens {
+            Some(tokens) => tokens.token().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Sends an activity into a conversation.
@@ -68,13 +87,42 @@ impl Connector {
         if let Some(activity_id) = target.reply_to {
             path += &format!("/{}", segment(activity_id));
         }
-        match self.http.post(base.join(&path)).json(activity).send().await {
-            Ok(response) => self.read(response).await,
-            Err(error) => unanswered(&error),
+        self.post(&base.join(&path), activity).await
+    }
+
+    /// Posts with the bot's token, and once more with a fresh one when it is refused: a 401 delivers nothing.
+    async fn post(&self, url: &str, activity: &Value) -> SendOutcome {
+        let token = match self.token().await {
+            Ok(token) => token,
+            Err(why) => return no_token(&why),
+        };
+        let answered = match self.post_with(url, activity, token.as_ref()).await {
+            Ok(answered) => answered,
+            Err(error) => return unanswered(&error),
+        };
+        let is_worth_a_try = |token: &BotToken| self.tokens.as_ref().is_some_and(|tokens| tokens.refused(token));
+        if answered.status() != StatusCode::UNAUTHORIZED || !token.as_ref().is_some_and(is_worth_a_try) {
+            return self.read(answered).await;
+        }
+        match self.token().await {
+            Ok(fresh) => match self.post_with(url, activity, fresh.as_ref()).await {
+                Ok(answered) => self.read(answered).await,
+                Err(error) => unanswered(&error),
+            },
+            Err(why) => no_token(&why),
         }
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> SendOutcome {
+    async fn post_with(&self, url: &str, activity: &Value, token: Option<&BotToken>) -> reqwest::Result<Response> {
+        let request = self.http.post(url).json(activity);
+        match token {
+            // Marked as sensitive by the client, so that no log shows it.
+            Some(token) => request.bearer_auth(token.secret.reveal()).send().await,
+            None => request.send().await,
+        }
+    }
+
+    async fn read(&self, mut response: Response) -> SendOutcome {
         let status = response.status().as_u16();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let wait = header.and_then(|text| retry_after(text, self.clock.now()));
@@ -88,6 +136,12 @@ impl Connector {
         }
         answered(status, wait, &String::from_utf8_lossy(&body))
     }
+}
+
+/// Nothing went out. Batches see to a token beforehand, so this is mostly about replies.
+fn no_token(why: &NoToken) -> SendOutcome {
+    warn!(%why, "nothing is sent: the bot has no token");
+    SendOutcome::Unavailable { reason: "noToken".into(), retry_after: None }
 }
 
 /// A call without an answer: what failed before the request went out can be tried again, what failed after is doubtful.

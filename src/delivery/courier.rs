@@ -19,6 +19,9 @@ const UNRECORDED: Duration = Duration::from_millis(300);
 const RECORD_WITHIN: Duration = Duration::from_secs(20);
 const RECORD_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long a batch waits for the bot's token.
+const NO_TOKEN: Duration = Duration::from_secs(15);
+
 /// How many turns in a row may go by.
 const MISSED: u32 = 2;
 
@@ -180,6 +183,11 @@ impl Shift<'_> {
                     Some(at) => self.wait(at).await?,
                 }
                 continue;
+            }
+            // No wait for a token inside a window; there is none before the permits, which expire.
+            if let Err(why) = self.delivery.connector.prepare().await {
+                warn!(batch = self.held.value.id(), %why, "a batch waits: the bot has no token");
+                return Ok(End::Held(self.delivery.clock.now() + NO_TOKEN));
             }
             let tenant = self.held.value.tenant.clone();
             let at = match self.delivery.governor.reserve(&self.bot, &tenant, ready.len()).await? {

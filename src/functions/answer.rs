@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use tracing::{debug, error};
 
 use crate::store;
+use crate::trust::{NoBearer, Refusal};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// In capitals.
     pub method: String,
+    /// The values of all `Authorization` headers.
+    pub authorization: Vec<String>,
     /// The route's `{id?}`.
     pub id: Option<String>,
     /// The last of repeated keys.
@@ -96,6 +99,20 @@ impl Answer {
             store::Error::Conflict | store::Error::Unavailable(_) => Self::unavailable(2),
             store::Error::Throttled { retry_after } => Self::unavailable(retry_after.as_secs().max(1)),
         }
+    }
+
+    /// Not believed. The caller hears which kind of thing is wrong, as RFC 6750 has it; the log has the rest.
+    #[must_use]
+    pub fn distrusted(refusal: &Refusal) -> Self {
+        let (challenge, detail) = match refusal {
+            Refusal::NoToken(reason @ NoBearer::Missing) => ("Bearer", reason.to_string()),
+            Refusal::NoToken(reason) => ("Bearer error=\"invalid_request\"", reason.to_string()),
+            Refusal::Untrusted(reason) => {
+                ("Bearer error=\"invalid_token\"", format!("the token is not accepted: {reason}"))
+            }
+            Refusal::NotYet { retry_after } => return Self::unavailable(retry_after.as_secs().max(1)),
+        };
+        Self::problem(401, "Unauthorized", &detail).with("WWW-Authenticate", challenge)
     }
 
     /// Not now.

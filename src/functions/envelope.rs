@@ -66,11 +66,24 @@ fn request(req: &Value) -> Result<Request, Failure> {
     };
     Ok(Request {
         method: method.to_ascii_uppercase(),
+        authorization: authorization(req.get("Headers")),
         id: req.pointer("/Params/id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned),
         query: texts(req.get("Query")),
         headers: texts(req.get("Headers")).into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect(),
         body,
     })
+}
+
+/// All values of the header, however it is spelled: of two nobody may choose one.
+fn authorization(headers: Option<&Value>) -> Vec<String> {
+    let entries = headers.and_then(Value::as_object).into_iter().flatten();
+    let named = entries.filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let values = named.flat_map(|(_, value)| match value {
+        Value::Array(list) => list.iter().collect(),
+        Value::Null => Vec::new(),
+        other @ (Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => vec![other],
+    });
+    values.map(|value| value.as_str().unwrap_or_default().to_owned()).collect()
 }
 
 /// An object of texts, or of lists of texts whose last counts.

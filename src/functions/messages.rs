@@ -12,9 +12,18 @@ use crate::people::{Person, Recorded, Reference, record};
 use crate::protocol::{Activity, BadActivity, parse};
 use crate::replies::{Command, reply};
 use crate::store;
+use crate::trust::Caller;
 
 /// Answers an activity.
 pub(super) async fn run(app: &App, request: &Request) -> Answer {
+    // Whoever is not believed is not read either.
+    let caller = match app.trust.caller(&request.authorization).await {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            warn!(%refusal, "an activity was refused");
+            return Answer::distrusted(&refusal);
+        }
+    };
     let activity = match parse(request.body.as_deref().unwrap_or_default()) {
         Ok(activity) => activity,
         Err(BadActivity::NotJson(reason)) => {
@@ -24,7 +33,7 @@ pub(super) async fn run(app: &App, request: &Request) -> Answer {
             return Answer::field_problem(400, "Not an activity", &field, &reason);
         }
     };
-    if let Some(refusal) = refuse(app, &activity) {
+    if let Some(refusal) = refuse(app, &caller, &activity) {
         return refusal;
     }
     match keep(app, &activity).await {
@@ -33,8 +42,14 @@ pub(super) async fn run(app: &App, request: &Request) -> Answer {
     }
 }
 
-/// What changes nothing because of where it comes from.
-fn refuse(app: &App, activity: &Activity) -> Option<Answer> {
+/// What changes nothing because of where it comes from or points to.
+fn refuse(app: &App, caller: &Caller, activity: &Activity) -> Option<Answer> {
+    // As it was sent: a sub-channel is its channel's, and nothing else is mended.
+    let channel = activity.channel_id.split(':').next().unwrap_or_default();
+    if let Err(refusal) = caller.vouch(channel, &activity.service_url) {
+        warn!(%refusal, "an activity was refused");
+        return Some(Answer::problem(403, "Forbidden", &refusal.to_string()));
+    }
     if let Err(refusal) = app.hosts.check(&activity.service_url) {
         warn!(%refusal, "an activity was refused");
         return Some(Answer::field_problem(403, "Forbidden", "serviceUrl", &refusal.to_string()));
@@ -46,8 +61,13 @@ fn refuse(app: &App, activity: &Activity) -> Option<Answer> {
         warn!("an activity of a tenant that is not on the allow-list was refused");
         return Some(Answer::problem(403, "Forbidden", "the tenant is not on the allow-list"));
     }
-    if activity.bot().is_none() {
+    let Some(named) = activity.bot() else {
         return Some(Answer::field_problem(400, "Not an activity", "recipient.id", "it is missing or empty"));
+    };
+    let is_other = |app_id: &String| !app_id.eq_ignore_ascii_case(named);
+    if app.app_id.as_ref().is_some_and(is_other) {
+        warn!(bot = named, "an activity for another bot was refused");
+        return Some(Answer::field_problem(403, "Forbidden", "recipient.id", "expected 28: and the bot's app id"));
     }
     None
 }

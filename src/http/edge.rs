@@ -1,6 +1,7 @@
 //! From a request on the wire to a function and back.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -42,7 +43,8 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
 /// Who is on the other side.
 #[derive(Debug, Clone)]
 pub enum Mode {
-    /// The Functions host: also envelopes; outputs go back in the answer.
+    /// The Functions host: also envelopes; outputs go back in the answer. It has checked the keys, so whoever is not on
+    /// this machine is not answered.
     Host,
     /// Anybody: no envelopes; outputs go into the queue, and some routes take a key.
     Serve {
@@ -68,9 +70,13 @@ impl Edge {
     }
 
     /// Answers. The work goes on when the caller goes away.
-    pub async fn respond(self, request: WireRequest) -> Response {
+    pub async fn respond(self, request: WireRequest, peer: IpAddr) -> Response {
         if request.uri().path() == "/" {
             return wire(here());
+        }
+        if matches!(self.mode, Mode::Host) && !peer.to_canonical().is_loopback() {
+            error!(%peer, "somebody else than the Functions host was refused");
+            return wire(Answer::problem(403, "Forbidden", "only the Functions host on this machine is answered here"));
         }
         let Some(app) = self.app().await else { return wire(self.not_yet(request.uri().path())) };
         let tasks = app.tasks.clone();
@@ -120,12 +126,13 @@ impl Edge {
         let mut asked = Request {
             method: request.method().as_str().to_owned(),
             id,
+            authorization: authorization(request.headers()),
             query: query(request.uri().query()),
             headers: headers(request.headers()),
             body: None,
         };
         if let (Mode::Serve { gate, .. }, Trigger::Http { key: true, .. }) = (&self.mode, function.trigger())
-            && let Some(refusal) = gate.refuse(&asked)
+            && let Some(refusal) = gate.refuse(&asked, &app.trust).await
         {
             return refusal;
         }
@@ -204,6 +211,11 @@ fn wrong_method(allowed: &str) -> Answer {
 
 fn query(text: Option<&str>) -> BTreeMap<String, String> {
     form_urlencoded::parse(text.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+fn authorization(map: &HeaderMap) -> Vec<String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    map.get_all(header::AUTHORIZATION).iter().map(text).collect()
 }
 
 fn headers(map: &HeaderMap) -> BTreeMap<String, String> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -41,8 +41,8 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     })
 }
 
-async fn handle(State(edge): State<Edge>, request: Request) -> Response {
-    edge.respond(request).await
+async fn handle(State(edge): State<Edge>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    edge.respond(request, peer.ip()).await
 }
 
 /// Serves until `closing`; requests that are under way are finished.
@@ -51,5 +51,6 @@ async fn handle(State(edge): State<Edge>, request: Request) -> Response {
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, edge: Edge, closing: CancellationToken) -> std::io::Result<()> {
     let router = Router::new().fallback(handle).with_state(edge);
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned()).await
 }

@@ -1,6 +1,11 @@
-//! Who Herald is to Azure: an Entra identity as a credential. The only room that names `azure_identity`.
+//! Who Herald is: to Azure an Entra identity, to the Bot Connector the bot. The only room that names `azure_identity`.
 
+mod bot;
+mod certificate;
+mod exchange;
 mod grace;
+mod secret;
+mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +16,10 @@ use azure_identity::{
     WorkloadIdentityCredential,
 };
 
+pub use bot::{Bot, Proof};
 pub use grace::Graceful;
+pub use secret::Secret;
+pub use tokens::{BotToken, BotTokens, NoToken};
 
 use crate::clock::Clock;
 
@@ -53,16 +61,12 @@ impl Identity {
     /// What is missing for it, and what to do.
     pub fn credential(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn TokenCredential>, String> {
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match self {
-            Self::Managed { client_id } => {
-                let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
-                let options = ManagedIdentityCredentialOptions { user_assigned_id, ..Default::default() };
-                ManagedIdentityCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>)
-            }
+            Self::Managed { client_id } => managed(client_id.as_deref()),
             Self::Workload => WorkloadIdentityCredential::new(None).map(|made| made as Arc<dyn TokenCredential>),
             Self::Developer => DeveloperToolsCredential::new(None).map(|made| made as Arc<dyn TokenCredential>),
         };
         let inner = made.map_err(|error| format!("{self} cannot be used: {error}; {}", self.remedy()))?;
-        Ok(Arc::new(Graceful::new(inner, self.clone(), clock)))
+        Ok(Arc::new(Graceful::new(inner, self.to_string(), self.remedy(), clock)))
     }
 }
 
@@ -75,4 +79,11 @@ impl fmt::Display for Identity {
             Self::Developer => formatter.write_str("the developer's sign-in (az, azd)"),
         }
     }
+}
+
+/// A managed identity: of this client id, or the system-assigned one.
+fn managed(client_id: Option<&str>) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    let user_assigned_id = client_id.map(|id| UserAssignedId::ClientId(id.to_owned()));
+    let options = ManagedIdentityCredentialOptions { user_assigned_id, ..Default::default() };
+    ManagedIdentityCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>)
 }

@@ -113,7 +113,9 @@ impl AllowedHosts {
         let url = Url::parse(service_url).map_err(|_| Refusal::NotAUrl)?;
         let host = url.host().ok_or(Refusal::NotAUrl)?;
         let bare = url.username().is_empty() && url.password().is_none();
-        if !bare || url.query().is_some() || url.fragment().is_some() || service_url.contains('\\') {
+        // Parsers differ about what they mend: nothing that needs mending is taken.
+        let is_plain = service_url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        if !bare || !is_plain || url.query().is_some() || url.fragment().is_some() {
             return Err(Refusal::ExtraParts);
         }
         let local = is_loopback(&host);
@@ -160,6 +162,13 @@ fn is_loopback(host: &Host<&str>) -> bool {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
+}
+
+/// Whether what is said to a URL stays between the two: https, or http that does not leave this machine.
+#[must_use]
+pub fn is_private(url: &Url) -> bool {
+    let local = url.host().is_some_and(|host| is_loopback(&host));
+    url.scheme() == "https" || (url.scheme() == "http" && local)
 }
 
 #[cfg(test)]

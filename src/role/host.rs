@@ -35,6 +35,7 @@ pub async fn run(source: &dyn Source) -> Result<ExitCode, Failure> {
     let parent = signals::parent();
     let address = address(source)?;
     let config = parse(source, Role::Host)?;
+    opening::bot(&config)?;
     telemetry::start(&config.log, Stream::Stdout);
     let mut endings = signals::Endings::watch().map_err(|error| Failure::Other(error.to_string()))?;
     let closing = CancellationToken::new();
@@ -48,7 +49,10 @@ pub async fn run(source: &dyn Source) -> Result<ExitCode, Failure> {
         // Kept: with it goes the lock on the directory.
         let (store, _embedded) = open(&config, &clock).await?;
         let made = App::new(&config, store, clock, Arc::new(SystemChance), closing.clone());
-        let _ = slot.set(made.map_err(Failure::Other)?);
+        let app = made.map_err(Failure::Other)?;
+        let trust = Arc::clone(&app.trust);
+        let _ = slot.set(app);
+        trust.keep_keys(closing.clone()).await;
         std::future::pending::<Result<(), Failure>>().await
     };
     tokio::select! {

@@ -7,13 +7,21 @@ use tracing::{info, warn};
 
 use super::Failure;
 use crate::clock::Clock;
-use crate::config::{CosmosConfig, CosmosProof};
+use crate::config::{Config, CosmosConfig, CosmosProof};
 use crate::store::Store;
 use crate::store::cosmos::{Account, Proof};
 
 /// How long after a failed attempt the next one comes.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
+
+/// Whether the bot has what it proves itself with.
+///
+/// # Errors
+/// The setting, and what is wrong with its file.
+pub(super) fn bot(config: &Config) -> Result<(), Failure> {
+    config.bot.as_ref().map_or(Ok(()), |bot| bot.check().map_err(Failure::Usage))
+}
 
 /// The account of these settings.
 ///

@@ -62,6 +62,7 @@ impl Running {
 /// # Errors
 /// When the data directory, the address or the identity cannot be had.
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Failure> {
+    opening::bot(config)?;
     let account = match &config.store {
         StoreConfig::Embedded => None,
         StoreConfig::Cosmos(cosmos) => Some(opening::account(cosmos, &clock)?),
@@ -72,7 +73,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
     let closing = CancellationToken::new();
     let queues = Queues::new(embedded.queue(), Arc::clone(&clock));
     let sink: Arc<dyn Sink> = Arc::new(queues.clone());
-    let gate = config.api_key.clone().map_or(Gate::Open, Gate::Key);
+    let gate = gate(config, address);
     let slot = Arc::new(OnceLock::new());
     let edge = Edge::new(Mode::Serve { gate, sink: Arc::clone(&sink) }, Arc::clone(&slot));
     let server = tokio::spawn(serve(listener, edge, closing.clone()));
@@ -99,6 +100,16 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
         }
     }
     Ok(Running { address, slot, closing, background, server, embedded })
+}
+
+/// Without a key nobody but those on this machine, and only where nobody else is asked for a token either.
+fn gate(config: &Config, address: SocketAddr) -> Gate {
+    let is_open = config.trust.channel.is_none() && address.ip().is_loopback();
+    match &config.api_key {
+        Some(key) => Gate::Key(key.clone()),
+        None if is_open && config.trust.audience.is_none() => Gate::Open,
+        None => Gate::Closed,
+    }
 }
 
 /// What was put out by nobody who is left: the messages of an invocation that was cut off, or of a queue that was lost
@@ -135,6 +146,8 @@ impl Work {
             let pump = pump::run(app.clone(), function, name, self.queues.clone(), self.closing.clone());
             self.background.spawn(pump);
         }
+        let (trust, closing) = (Arc::clone(&app.trust), self.closing.clone());
+        self.background.spawn(async move { trust.keep_keys(closing).await });
         self.background.spawn(timer::run(app.clone(), self.config.schedule, self.sink, self.closing.clone()));
         self.background.spawn(resume(app.clone(), self.queues, self.closing));
         let _ = self.slot.set(app);

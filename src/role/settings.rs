@@ -18,7 +18,19 @@ fn role(source: &dyn Source) -> Role {
 }
 
 fn read(source: &dyn Source) -> Result<Config, Failure> {
-    Ok(parse(source, role(source))?)
+    let config = parse(source, role(source))?;
+    opening::bot(&config)?;
+    Ok(config)
+}
+
+/// Who is believed, and how the bot proves itself.
+fn boundary(config: &Config) -> String {
+    let Some(channel) = &config.trust.channel else {
+        return "Activities need no token (HERALD_AUTH is off), and messages carry none.".to_owned();
+    };
+    let also = if channel.entra { ", or one of Entra for the bot itself," } else { "" };
+    let proof = config.bot.as_ref().map(|bot| format!(" It proves itself by {}.", bot.proof)).unwrap_or_default();
+    format!("Activities need a token of the channel{also} for the bot {}.{proof}", channel.app_id)
 }
 
 fn account(cosmos: &CosmosConfig) -> Result<Account, Failure> {
@@ -32,6 +44,7 @@ fn account(cosmos: &CosmosConfig) -> Result<Account, Failure> {
 /// When something is.
 pub async fn check(source: &dyn Source) -> Result<(), Failure> {
     let config = read(source)?;
+    terminal::print(&boundary(&config));
     match &config.store {
         StoreConfig::Embedded => {
             let folder = config.data_dir.display();

@@ -42,6 +42,8 @@ pub struct Received {
     pub conversation_id: String,
     /// The activity that it answers.
     pub reply_to: Option<String>,
+    /// Its `Authorization` header.
+    pub authorization: Option<String>,
     /// The message.
     pub activity: Value,
     /// Whether it is in the chat: not when it was refused.
@@ -52,6 +54,7 @@ pub struct Received {
 struct Script {
     next: HashMap<String, VecDeque<Behaviour>>,
     always: HashMap<String, Behaviour>,
+    admitted: Option<String>,
     received: Vec<Received>,
 }
 
@@ -108,6 +111,11 @@ impl Teams {
         hold(&self.script).always.insert(conversation_id.to_owned(), behaviour);
     }
 
+    /// Answers 401 to whoever does not carry this token, from now on.
+    pub fn admit(&self, token: &str) {
+        hold(&self.script).admitted = Some(format!("Bearer {token}"));
+    }
+
     /// Everything that came, in order.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
@@ -140,15 +148,19 @@ async fn take(
     let Some((conversation_id, reply_to)) = target(&path).filter(|_| request.method() == "POST") else {
         return answer(404, Some(json!({"error": {"code": "NotFound", "message": "no such call"}})));
     };
+    let authorization = request.headers().get("authorization");
+    let authorization = authorization.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let Ok(body) = to_bytes(request.into_body(), 1024 * 1024).await else { return answer(413, None) };
     let Ok(activity) = serde_json::from_slice::<Value>(&body) else { return answer(400, None) };
     let (behaviour, number) = {
         let mut script = hold(&script);
         let next = script.next.get_mut(&conversation_id).and_then(VecDeque::pop_front);
         let always = || script.always.get(&conversation_id).cloned();
-        let behaviour = next.or_else(always).unwrap_or(Behaviour::Created);
+        let is_stranger = script.admitted.is_some() && script.admitted != authorization;
+        let scripted = next.or_else(always).unwrap_or(Behaviour::Created);
+        let behaviour = if is_stranger { Behaviour::Refused(401, "Unauthorized") } else { scripted };
         let delivered = !matches!(behaviour, Behaviour::Refused(..) | Behaviour::Throttled(_));
-        script.received.push(Received { conversation_id, reply_to, activity, delivered });
+        script.received.push(Received { conversation_id, reply_to, authorization, activity, delivered });
         (behaviour, script.received.len())
     };
     match behaviour {

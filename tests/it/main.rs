@@ -25,3 +25,5 @@ mod notifications;
 mod store_contract;
 mod stored_shapes;
 mod support;
+mod tokens;
+mod trust;

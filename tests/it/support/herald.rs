@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use herald::clock::SystemClock;
+use herald::clock::{Clock, SystemClock, Timestamp};
 use herald::config::{Role, parse};
 use herald::role::serve::{Running, start};
 use herald::simulator::Teams;
@@ -17,19 +18,42 @@ pub struct Herald {
     pub http: reqwest::Client,
     pub folder: tempfile::TempDir,
     pub settings: Vec<(String, String)>,
+    pub clock: Arc<Shifted>,
+    /// What calls of the API and activities carry; none: nothing.
+    pub key: Option<String>,
+}
+
+/// The system's clock, some seconds off.
+#[derive(Debug, Default)]
+pub struct Shifted(pub AtomicI64);
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + chrono::TimeDelta::seconds(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl Herald {
+    #[expect(clippy::disallowed_methods, reason = "tests are clients")]
+    pub fn client() -> reqwest::Client {
+        reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap()
+    }
+
     pub async fn start() -> Self {
         Self::with(&[]).await
     }
 
     pub async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::on(Teams::start().await.unwrap(), settings).await
+    }
+
+    /// With a Teams that was there before.
+    pub async fn on(teams: Teams, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let teams = Teams::start().await.unwrap();
+        let key = settings.iter().find(|(name, _)| *name == "HERALD_API_KEY").map(|(_, key)| (*key).to_owned());
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let http = client();
-        let mut herald = Self { running: None, teams, http, folder, settings };
+        let http = Self::client();
+        let mut herald = Self { running: None, teams, http, folder, settings, clock: Arc::default(), key };
         herald.again().await;
         herald
     }
@@ -48,7 +72,7 @@ impl Herald {
         .collect();
         all.extend(self.settings.clone());
         let config = parse(&all, Role::Serve).unwrap();
-        self.running = Some(start(&config, Arc::new(SystemClock)).await.unwrap());
+        self.running = Some(start(&config, Arc::clone(&self.clock) as _).await.unwrap());
     }
 
     pub async fn stop(&mut self) {
@@ -73,16 +97,24 @@ impl Herald {
         activity
     }
 
+    fn api(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method.parse().unwrap(), self.url(path));
+        match &self.key {
+            Some(key) => request.header("x-functions-key", key),
+            None => request,
+        }
+    }
+
     pub async fn get(&self, path: &str) -> (u16, Value) {
-        read(self.http.get(self.url(path)).send().await.unwrap()).await
+        read(self.api("GET", path).send().await.unwrap()).await
     }
 
     pub async fn delete(&self, path: &str) -> (u16, Value) {
-        read(self.http.delete(self.url(path)).send().await.unwrap()).await
+        read(self.api("DELETE", path).send().await.unwrap()).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        read(self.http.post(self.url(path)).json(body).send().await.unwrap()).await
+        read(self.api("POST", path).json(body).send().await.unwrap()).await
     }
 
     /// Posts a notification and waits for its end.
@@ -117,11 +149,6 @@ async fn read(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests are clients")]
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap()
 }
 
 /// An activity in the personal chat of somebody.

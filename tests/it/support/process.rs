@@ -54,6 +54,21 @@ impl Child {
         Self { child, url }
     }
 
+    /// Starts `herald serve` and writes what it says into a file.
+    pub fn serve_into(folder: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
+        let mut command = herald(&["serve"], settings);
+        command
+            .env("HERALD_DATA_DIR", folder)
+            .env("HERALD_LISTEN", "127.0.0.1:0")
+            .env("HERALD_SCHEDULE", "* * * * * *");
+        command.stdout(Stdio::piped()).stderr(std::fs::File::create(log).unwrap());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("herald serve starts").to_owned();
+        Self { child, url }
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();

@@ -1,0 +1,100 @@
+//! The bot's tokens: asked for once for all sends, renewed in good time, and once more when one is refused.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use thiserror::Error;
+use tracing::warn;
+
+use super::{Bot, Graceful, Secret};
+use crate::chance::Chance;
+use crate::clock::{Clock, Timestamp};
+
+/// A refused token is replaced at most this often: when the fresh one is refused too, the token was not the reason.
+const REPLACE: Duration = Duration::from_secs(60);
+
+/// There is no token: the text says who asked, why not, and what to do. Come back after a while.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NoToken(pub String);
+
+/// A token of the bot.
+#[derive(Debug, Clone)]
+pub struct BotToken {
+    /// The token.
+    pub secret: Secret,
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Generation {
+    number: u64,
+    replaced: Option<Timestamp>,
+    credential: Arc<Graceful>,
+}
+
+/// Where the bot's tokens come from.
+#[derive(Debug)]
+pub struct BotTokens {
+    bot: Bot,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    current: Mutex<Generation>,
+}
+
+impl BotTokens {
+    /// The tokens of a bot. Nothing is asked for yet.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what to do.
+    pub fn new(bot: Bot, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Result<Self, String> {
+        bot.check()?;
+        let credential = credential(&bot, &clock, &chance)?;
+        let current = Mutex::new(Generation { number: 0, replaced: None, credential });
+        Ok(Self { bot, clock, chance, current })
+    }
+
+    fn current(&self) -> MutexGuard<'_, Generation> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A token that is good for a while.
+    ///
+    /// # Errors
+    /// [`NoToken`].
+    pub async fn token(&self) -> Result<BotToken, NoToken> {
+        let (credential, generation) = {
+            let current = self.current();
+            (Arc::clone(&current.credential), current.number)
+        };
+        let token = credential.get_token(&[&self.bot.scope], None).await;
+        let token = token.map_err(|error| NoToken(error.to_string()))?;
+        Ok(BotToken { secret: Secret::new(token.token.secret().to_owned()), generation })
+    }
+
+    /// Told that a token was refused; true when a fresh one is worth a try.
+    pub fn refused(&self, token: &BotToken) -> bool {
+        let now = self.clock.now();
+        let mut current = self.current();
+        if token.generation != current.number {
+            return true;
+        }
+        if current.replaced.is_some_and(|at| now < at + REPLACE) {
+            return false;
+        }
+        match credential(&self.bot, &self.clock, &self.chance) {
+            Ok(credential) => {
+                warn!(bot = self.bot.app_id, "the Bot Connector refused a token; a fresh one is tried");
+                *current = Generation { number: current.number + 1, replaced: Some(now), credential };
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+fn credential(bot: &Bot, clock: &Arc<dyn Clock>, chance: &Arc<dyn Chance>) -> Result<Arc<Graceful>, String> {
+    let inner = bot.credential(clock, chance).map_err(|why| format!("{bot} cannot prove itself: {why}"))?;
+    Ok(Arc::new(Graceful::new(inner, bot.to_string(), bot.remedy(), Arc::clone(clock))))
+}

@@ -1,0 +1,213 @@
+//! From an `Authorization` header to somebody who is believed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use serde::Deserialize;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use super::claims::is_among;
+use super::remembered::Remembered;
+use super::source::{Keys, client};
+use super::{Claims, Distrust, Lookup, NoBearer, NotVouched, Policy, PublicKey, bearer};
+use crate::clock::Clock;
+
+/// Why a request is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no token: come back with one.
+    #[error("{0}")]
+    NoToken(#[from] NoBearer),
+    /// There is one, and it is not believed: this one never will be.
+    #[error("the token is not accepted: {0}")]
+    Untrusted(#[from] Distrust),
+    /// Whether it is to be believed cannot be said before there are keys: come back later.
+    #[error("tokens cannot be checked at the moment")]
+    NotYet {
+        /// When.
+        retry_after: Duration,
+    },
+}
+
+/// A token whose signature was checked.
+#[derive(Debug)]
+pub struct Authentic {
+    /// What it claims.
+    pub claims: Claims,
+    kid: String,
+    key: Arc<PublicKey>,
+}
+
+/// Who sent an activity.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// Nobody was asked (`HERALD_AUTH=off`).
+    Anybody,
+    /// A channel; its token vouches for some activities.
+    Channel(Arc<Authentic>),
+    /// The bot's own registration, by an Entra token.
+    Itself,
+}
+
+impl Caller {
+    /// Whether the caller may send this activity: the channel without its sub-channel, and the service URL as sent.
+    ///
+    /// # Errors
+    /// [`NotVouched`].
+    pub fn vouch(&self, channel: &str, service_url: &str) -> Result<(), NotVouched> {
+        match self {
+            Self::Anybody | Self::Itself => Ok(()),
+            Self::Channel(token) => token.claims.vouch(&token.key.endorsements, channel, service_url),
+        }
+    }
+}
+
+/// Checks tokens.
+#[derive(Debug)]
+pub struct Trust {
+    policy: Policy,
+    channel: Option<Keys>,
+    entra: Option<Keys>,
+    remembered: Mutex<Remembered>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Which keys a token's issuer signs with.
+#[derive(Deserialize)]
+struct Issuer {
+    iss: String,
+}
+
+impl Trust {
+    /// Trust by this policy.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made: the reason.
+    pub fn new(policy: Policy, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        let http = client()?;
+        let keys = |metadata: &url::Url| Keys::new(metadata.clone(), http.clone(), Arc::clone(&clock));
+        let channel = policy.channel.as_ref().map(|channel| keys(&channel.metadata));
+        let entra = policy.entra.as_ref().map(|entra| keys(&entra.metadata));
+        Ok(Self { policy, channel, entra, remembered: Mutex::default(), clock })
+    }
+
+    /// Asks for keys, and keeps them fresh until `closing`.
+    pub async fn keep_keys(&self, closing: CancellationToken) {
+        let keep = async |keys: &Option<Keys>| {
+            if let Some(keys) = keys {
+                keys.keep(closing.clone()).await;
+            }
+        };
+        tokio::join!(keep(&self.channel), keep(&self.entra));
+    }
+
+    /// Who sends an activity, by all its `Authorization` headers.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn caller(&self, authorization: &[String]) -> Result<Caller, Refusal> {
+        let Some(channel) = &self.policy.channel else { return Ok(Caller::Anybody) };
+        let token = bearer(authorization.iter().map(String::as_str))?;
+        let entra = self.policy.entra.as_ref().filter(|_| channel.entra);
+        let issuer = issuer(token)?;
+        if is_among(&issuer, &channel.issuers) {
+            let token = self.authentic(token, self.channel.as_ref()).await?;
+            token.claims.by_channel(&channel.issuers, &channel.app_id, self.clock.now())?;
+            return Ok(Caller::Channel(token));
+        }
+        let Some(entra) = entra.filter(|entra| is_among(&issuer, &entra.issuers)) else {
+            return Err(Distrust::Issuer.into());
+        };
+        let token = self.authentic(token, self.entra.as_ref()).await?;
+        token.claims.by_itself(entra, &channel.app_id, self.clock.now())?;
+        Ok(Caller::Itself)
+    }
+
+    /// Whether operators' tokens are taken at all.
+    #[must_use]
+    pub fn takes_operators(&self) -> bool {
+        self.policy.audience.is_some()
+    }
+
+    /// Whether the caller is an operator, by an Entra token with the role.
+    ///
+    /// # Errors
+    /// [`Refusal`]; without an audience nobody is.
+    pub async fn operator(&self, authorization: &[String]) -> Result<(), Refusal> {
+        let token = bearer(authorization.iter().map(String::as_str))?;
+        let (Some(entra), Some(audience)) = (&self.policy.entra, &self.policy.audience) else {
+            return Err(Distrust::Audience.into());
+        };
+        if !is_among(&issuer(token)?, &entra.issuers) {
+            return Err(Distrust::Issuer.into());
+        }
+        let token = self.authentic(token, self.entra.as_ref()).await?;
+        Ok(token.claims.by_operator(entra, audience, self.clock.now())?)
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token with its signature checked, now or before. A key that was withdrawn takes its tokens with it.
+    async fn authentic(&self, token: &str, keys: Option<&Keys>) -> Result<Arc<Authentic>, Refusal> {
+        let keys = keys.ok_or(Distrust::Issuer)?;
+        let known = self.remembered().recall(token);
+        if let Some(known) = known {
+            if keys.still_has(&known.kid, &known.key) {
+                return Ok(known);
+            }
+            self.remembered().forget(token);
+        }
+        let kid = key_id(token)?;
+        let key = match keys.find(&kid).await {
+            Lookup::Found(key) => key,
+            Lookup::NotThere(retry_after) => return Err(Refusal::NotYet { retry_after }),
+            Lookup::Unknown | Lookup::Ask => return Err(Distrust::Key.into()),
+        };
+        let claims = check(token, &key)?;
+        let authentic = Arc::new(Authentic { claims, kid, key });
+        let now = self.clock.now();
+        if !authentic.claims.is_over(now) {
+            self.remembered().remember(token, Arc::clone(&authentic), now);
+        }
+        Ok(authentic)
+    }
+}
+
+/// Who the token says issued it: only good for choosing the keys.
+fn issuer(token: &str) -> Result<String, Distrust> {
+    let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Issuer>(token);
+    claims.map(|claims| claims.iss).map_err(|_| Distrust::Unreadable)
+}
+
+/// The id of the key that the header names, if the header is one that Herald understands whole.
+fn key_id(token: &str) -> Result<String, Distrust> {
+    let header = decode_header(token).map_err(|_| Distrust::Unreadable)?;
+    if header.alg != Algorithm::RS256 {
+        return Err(Distrust::Algorithm);
+    }
+    // What a header calls critical must be understood (RFC 7515 §4.1.11).
+    if header.crit.is_some() {
+        return Err(Distrust::Unreadable);
+    }
+    header.kid.ok_or(Distrust::Key)
+}
+
+/// The claims, if the signature is that key's. Times, issuer and audience are judged by [`Claims`], by a clock that is
+/// passed in.
+#[expect(clippy::wildcard_enum_match_arm, reason = "refused for whatever reason the library has")]
+fn check(token: &str, key: &PublicKey) -> Result<Claims, Distrust> {
+    let mut signature_only = Validation::new(Algorithm::RS256);
+    signature_only.validate_exp = false;
+    signature_only.validate_aud = false;
+    signature_only.required_spec_claims.clear();
+    let decoded = decode::<Claims>(token, &key.decoding, &signature_only);
+    decoded.map(|decoded| decoded.claims).map_err(|error| match error.kind() {
+        jsonwebtoken::errors::ErrorKind::InvalidSignature => Distrust::Signature,
+        jsonwebtoken::errors::ErrorKind::InvalidAlgorithm => Distrust::Algorithm,
+        _ => Distrust::Unreadable,
+    })
+}
