@@ -41,7 +41,7 @@
 //! config        -> channel, identity, protocol, trust
 //! app           -> chance, channel, clock, config, connector, delivery, governor, identity, people, protocol, store, trust
 //! functions     -> app, channel, clock, connector, delivery, notifications, people, protocol, replies, store, trust
-//! http          -> app, config, delivery, functions, trust
+//! http          -> app, config, delivery, functions, protocol, trust
 //! role          -> app, chance, clock, config, delivery, functions, http, simulator, store, telemetry
 //! ```
 //!

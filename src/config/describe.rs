@@ -1,6 +1,6 @@
 //! `config describe`.
 
-use super::{SETTINGS, Source};
+use super::{Role, SETTINGS, Source, parse};
 
 /// Every setting as a line of a Markdown table: name, default, meaning.
 #[must_use]
@@ -17,12 +17,21 @@ fn code(default: &str) -> String {
     if is_value && default != "none" && default != "all" { format!("`{default}`") } else { default.to_owned() }
 }
 
-/// The table, and what is set here; secrets only as set or not.
+/// The table, and what is set here; secrets only as set or not, and so is whatever is wrong: it may be a secret in the
+/// wrong place.
 #[must_use]
-pub fn describe(source: &dyn Source) -> String {
+pub fn describe(source: &dyn Source, role: Role) -> String {
+    let wrong: Vec<_> = match parse(source, role) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.0.into_iter().map(|problem| problem.setting).collect(),
+    };
     let set = SETTINGS.iter().filter_map(|setting| {
         let value = source.get(setting.name)?;
-        let shown = if setting.secret { "(set, not shown)" } else { value.trim() };
+        let shown = match (setting.secret, wrong.contains(&setting.name)) {
+            (true, _) => "(set, not shown)",
+            (false, true) => "(set, wrong, not shown)",
+            (false, false) => value.trim(),
+        };
         Some(format!("{}={shown}\n", setting.name))
     });
     let set: String = set.collect();

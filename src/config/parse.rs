@@ -92,7 +92,7 @@ pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
         hosts: hosts(&mut reader, cloud, is_open),
         bot,
         trust: policy,
-        allowed_tenants: reader.value("HERALD_ALLOWED_TENANTS", None, |text| list(text).map(Some)),
+        allowed_tenants: reader.value("HERALD_ALLOWED_TENANTS", None, |text| tenants(text).map(Some)),
         api_key: reader.value("HERALD_API_KEY", None, |text| Ok(Some(Secret::new(text.to_owned())))),
         tenant_rate: reader.number("HERALD_TENANT_RATE", 50, (1, 1000)),
         schedule: reader.value("HERALD_SCHEDULE", default_schedule(), schedule),
@@ -138,6 +138,12 @@ fn listen(reader: &mut Reader<'_>, role: Role, is_open: bool) -> SocketAddr {
 pub(super) fn list(text: &str) -> Result<Vec<String>, String> {
     let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect();
     if entries.is_empty() { Err("expected a list separated by commas".to_owned()) } else { Ok(entries) }
+}
+
+fn tenants(text: &str) -> Result<Vec<String>, String> {
+    let tenants = list(text)?;
+    let is_one = |tenant: &String| tenant.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if tenants.iter().all(is_one) { Ok(tenants) } else { Err("expected tenant ids, separated by commas".to_owned()) }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -204,7 +210,7 @@ mod tests {
             wrong.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let problems = parse(&source, Role::Serve).expect_err("problems");
         let blamed: Vec<_> = problems.0.iter().map(|problem| problem.setting).collect();
-        let free = ["HERALD_DATA_DIR", "HERALD_ALLOWED_TENANTS", "HERALD_API_KEY", "MicrosoftAppPassword", "RUST_LOG"];
+        let free = ["HERALD_DATA_DIR", "HERALD_API_KEY", "MicrosoftAppPassword", "RUST_LOG"];
         for setting in SETTINGS.iter().filter(|setting| !free.contains(&setting.name)) {
             assert!(blamed.contains(&setting.name), "{} is not blamed", setting.name);
         }

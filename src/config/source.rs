@@ -15,7 +15,9 @@ pub struct Environment;
 impl Source for Environment {
     #[expect(clippy::disallowed_methods, reason = "the one place that may read the environment")]
     fn get(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+        // What is not UTF-8 is a value all the same, and wrong wherever something is expected of it.
+        let value = std::env::var_os(name)?.to_string_lossy().into_owned();
+        Some(value).filter(|value| !value.trim().is_empty())
     }
 }
 

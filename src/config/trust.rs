@@ -63,6 +63,12 @@ pub(super) fn trust(reader: &mut Reader<'_>, role: Role) -> Read {
             reader.blame("MicrosoftAppTenantId", format!("expected the bot's own tenant, since {why}"));
         }
     }
+    for name in ["MicrosoftAppPassword", "HERALD_APP_CREDENTIAL", "HERALD_APP_CERTIFICATE"] {
+        let is_alone = reader.source.get("MicrosoftAppId").is_none() && reader.source.get("HERALD_AUTH").is_none();
+        if is_alone && reader.source.get(name).is_some() {
+            reader.blame(name, "it proves a bot, and MicrosoftAppId names none: set that, or HERALD_AUTH=off");
+        }
+    }
     let bot = bot(reader, cloud, app_id.clone(), tenant.clone(), authority.clone());
     let channel = channel(reader, cloud, app_id, auth);
     let wants_entra = auth == Auth::Entra || audience.is_some();
@@ -180,9 +186,9 @@ fn proof(reader: &mut Reader<'_>, cloud: Cloud, kind: Kind, credential: Credenti
             secret.map(|secret| Proof::Secret(Secret::new(secret)))
         }
         (Kind::SingleTenant | Kind::MultiTenant, Credential::Certificate) => {
-            let file = text(reader, "HERALD_APP_CERTIFICATE");
+            let file = text(reader, "HERALD_APP_CERTIFICATE").filter(|text| is_path(text));
             if file.is_none() {
-                reader.blame("HERALD_APP_CERTIFICATE", "expected a PEM file with certificate and key");
+                reader.blame("HERALD_APP_CERTIFICATE", "expected the path of a PEM file with certificate and key");
             }
             file.map(|file| Proof::Certificate(PathBuf::from(file)))
         }
@@ -192,6 +198,11 @@ fn proof(reader: &mut Reader<'_>, cloud: Cloud, kind: Kind, credential: Credenti
             Some(file.unwrap_or(Proof::Federated { client_id, scope: cloud.exchange_scope() }))
         }
     }
+}
+
+/// What stands in a file is not where the file is.
+fn is_path(text: &str) -> bool {
+    !text.contains(['\n', '\r']) && !text.contains("-----")
 }
 
 fn guid(text: &str) -> Result<String, String> {

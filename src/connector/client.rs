@@ -100,16 +100,15 @@ impl Connector {
             Ok(answered) => answered,
             Err(error) => return unanswered(&error),
         };
-        let is_worth_a_try = |token: &BotToken| self.tokens.as_ref().is_some_and(|tokens| tokens.refused(token));
-        if answered.status() != StatusCode::UNAUTHORIZED || !token.as_ref().is_some_and(is_worth_a_try) {
+        let (StatusCode::UNAUTHORIZED, Some(tokens), Some(refused)) = (answered.status(), &self.tokens, &token) else {
             return self.read(answered).await;
-        }
-        match self.token().await {
-            Ok(fresh) => match self.post_with(url, activity, fresh.as_ref()).await {
+        };
+        match tokens.instead_of(refused).await {
+            None => self.read(answered).await,
+            Some(fresh) => match self.post_with(url, activity, Some(&fresh)).await {
                 Ok(answered) => self.read(answered).await,
                 Err(error) => unanswered(&error),
             },
-            Err(why) => no_token(&why),
         }
     }
 

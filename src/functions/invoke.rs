@@ -31,6 +31,20 @@ pub async fn serve_http(app: &App, function: Function, request: &Request) -> (An
     budget::within(REQUEST, answer(app, function, request)).await
 }
 
+/// The refusal of a request whose caller is not believed, before its body is read.
+pub async fn turn_away(app: &App, function: Function, request: &Request) -> Option<Answer> {
+    match function {
+        Function::Messages => messages::believe(app, request).await.err(),
+        Function::CreateNotification
+        | Function::Notifications
+        | Function::Users
+        | Function::Health
+        | Function::RunNotification
+        | Function::DeliverBatch
+        | Function::Tick => None,
+    }
+}
+
 async fn answer(app: &App, function: Function, request: &Request) -> (Answer, PutOut) {
     let alone = |answer| (answer, PutOut::default());
     match function {

@@ -1,7 +1,7 @@
 //! The bot endpoint: an activity is recorded before it is answered, and answered in milliseconds. The bot's reply
 //! goes its own way afterwards.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
 use super::{Answer, Request};
@@ -16,13 +16,9 @@ use crate::trust::Caller;
 
 /// Answers an activity.
 pub(super) async fn run(app: &App, request: &Request) -> Answer {
-    // Whoever is not believed is not read either.
-    let caller = match app.trust.caller(&request.authorization).await {
+    let caller = match believe(app, request).await {
         Ok(caller) => caller,
-        Err(refusal) => {
-            warn!(%refusal, "an activity was refused");
-            return Answer::distrusted(&refusal);
-        }
+        Err(refusal) => return refusal,
     };
     let activity = match parse(request.body.as_deref().unwrap_or_default()) {
         Ok(activity) => activity,
@@ -42,6 +38,16 @@ pub(super) async fn run(app: &App, request: &Request) -> Answer {
     }
 }
 
+/// Who sends it; asked before a body is read, and again with it.
+pub(super) async fn believe(app: &App, request: &Request) -> Result<Caller, Answer> {
+    app.trust.caller(&request.authorization).await.map_err(|refusal| {
+        if let Some(others) = app.trust.worth_a_line() {
+            warn!(%refusal, others, "an activity was refused");
+        }
+        Answer::distrusted(&refusal)
+    })
+}
+
 /// What changes nothing because of where it comes from or points to.
 fn refuse(app: &App, caller: &Caller, activity: &Activity) -> Option<Answer> {
     // As it was sent: a sub-channel is its channel's, and nothing else is mended.
@@ -57,7 +63,13 @@ fn refuse(app: &App, caller: &Caller, activity: &Activity) -> Option<Answer> {
     let allowed = app.delivery.reach.allowed_tenants.as_deref();
     let known =
         |tenant: &str| allowed.is_none_or(|allowed| allowed.iter().any(|entry| entry.eq_ignore_ascii_case(tenant)));
-    if !known(activity.tenant().unwrap_or_default()) {
+    // Wherever one is named.
+    let named = [
+        activity.conversation.tenant_id.as_deref(),
+        activity.raw.pointer("/channelData/tenant/id").and_then(Value::as_str),
+    ];
+    let all_known = named.into_iter().flatten().filter(|tenant| !tenant.is_empty()).all(known);
+    if !all_known || !known(activity.tenant().unwrap_or_default()) {
         warn!("an activity of a tenant that is not on the allow-list was refused");
         return Some(Answer::problem(403, "Forbidden", "the tenant is not on the allow-list"));
     }

@@ -17,7 +17,7 @@ mod users;
 
 pub use ack::Failure;
 pub use answer::{Answer, Request};
-pub use invoke::{Invocation, invoke, serve_http};
+pub use invoke::{Invocation, invoke, serve_http, turn_away};
 pub use route::{Route, route};
 
 /// The queue of pointers to notifications.

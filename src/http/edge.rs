@@ -12,13 +12,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use tracing::{error, warn};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::Gate;
 use crate::app::App;
 use crate::delivery::PutOut;
 use crate::functions::envelope::{self, Asked};
-use crate::functions::{Answer, Function, Request, Route, Trigger, invoke, route, serve_http};
+use crate::functions::{Answer, Function, Request, Route, Trigger, invoke, route, serve_http, turn_away};
+use crate::protocol::is_private;
 
 /// The largest body that is read.
 const BODY: usize = 1024 * 1024;
@@ -28,6 +29,9 @@ const ENVELOPE: usize = 8 * 1024 * 1024;
 const BODY_DRAIN: usize = 4 * 1024 * 1024;
 /// What the Functions host passes on at most, written as JSON.
 const ENVELOPE_DRAIN: usize = 256 * 1024 * 1024;
+
+/// How long a body may take; Teams itself gives a request fifteen seconds in all.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a request waits for a store that is being opened.
 const SOON: Duration = Duration::from_secs(2);
@@ -123,6 +127,9 @@ impl Edge {
             Route::WrongMethod(allowed) => return wrong_method(&allowed.join(", ")),
             Route::Unknown => return Answer::problem(404, "Not found", "there is no such route"),
         };
+        if let Some(refusal) = self.asked_by_a_page(&request) {
+            return refusal;
+        }
         let mut asked = Request {
             method: request.method().as_str().to_owned(),
             id,
@@ -136,7 +143,11 @@ impl Edge {
         {
             return refusal;
         }
-        match read(request, BODY, BODY_DRAIN).await {
+        // Nobody's body is kept who is not believed.
+        if let Some(refusal) = turn_away(app, function, &asked).await {
+            return refusal;
+        }
+        match self.read(app, request, BODY, BODY_DRAIN).await {
             Ok(body) => asked.body = Some(body),
             Err(unread) => return unread.answer(BODY),
         }
@@ -149,12 +160,41 @@ impl Edge {
         answer
     }
 
+    /// Where nobody is asked for anything, or only the Functions host is meant, a web page must not be the one who asks,
+    /// neither by its own name (`Origin`) nor by a name of its own for this machine (`Host`).
+    fn asked_by_a_page(&self, request: &WireRequest) -> Option<Answer> {
+        let header =
+            |name| request.headers().get(name).map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()));
+        let is_open = match &self.mode {
+            Mode::Host => return None,
+            Mode::Serve { gate, .. } => matches!(gate, Gate::Open),
+        };
+        let foreign = |host: &str| !is_this_machine(host);
+        let origin =
+            header(header::ORIGIN).is_some_and(|origin| foreign(origin.split_once("://").map_or("", |url| url.1)));
+        let named = header(header::HOST).is_some_and(|host| foreign(&host));
+        (is_open && (origin || named)).then(|| {
+            warn!("a web page's request was refused");
+            Answer::problem(403, "Forbidden", "without HERALD_API_KEY only this machine is answered, by its own name")
+        })
+    }
+
+    /// Reads a body, as long as that is sensible.
+    async fn read(&self, app: &App, request: WireRequest, limit: usize, drain: usize) -> Result<Vec<u8>, Unread> {
+        let reading = tokio::time::timeout(PATIENCE, read(request, limit, drain));
+        let read = app.delivery.closing.run_until_cancelled(reading).await;
+        read.ok_or(Unread::Closing)?.unwrap_or(Err(Unread::TooSlow))
+    }
+
     async fn answer_envelope(&self, app: &App, function: Function, request: WireRequest) -> Answer {
         if request.method() != "POST" {
             return wrong_method("POST");
         }
+        if request.headers().contains_key(header::ORIGIN) {
+            return Answer::problem(403, "Forbidden", "only the Functions host is answered here");
+        }
         let is_http = matches!(function.trigger(), Trigger::Http { .. });
-        let body = match read(request, ENVELOPE, ENVELOPE_DRAIN).await {
+        let body = match self.read(app, request, ENVELOPE, ENVELOPE_DRAIN).await {
             Ok(body) => body,
             // To the host a success, or the caller would hear of an empty 500 only.
             Err(unread @ Unread::TooLarge) if is_http => {
@@ -213,6 +253,12 @@ fn query(text: Option<&str>) -> BTreeMap<String, String> {
     form_urlencoded::parse(text.unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
+/// `localhost`, `127.0.0.1:3978`, `[::1]`.
+fn is_this_machine(authority: &str) -> bool {
+    let url = Url::parse(&format!("http://{authority}/"));
+    url.is_ok_and(|url| is_private(&url))
+}
+
 fn authorization(map: &HeaderMap) -> Vec<String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     map.get_all(header::AUTHORIZATION).iter().map(text).collect()
@@ -229,6 +275,10 @@ enum Unread {
     TooLarge,
     /// It broke off.
     Broken,
+    /// It took too long.
+    TooSlow,
+    /// The process ends.
+    Closing,
 }
 
 impl Unread {
@@ -240,6 +290,11 @@ impl Unread {
                 Answer::problem(413, "Content too large", &detail).with("Connection", "close")
             }
             Self::Broken => Answer::problem(400, "Bad request", "the body broke off"),
+            Self::TooSlow => {
+                let detail = format!("a body may take {} seconds", PATIENCE.as_secs());
+                Answer::problem(408, "Request timeout", &detail).with("Connection", "close")
+            }
+            Self::Closing => Answer::unavailable(1).with("Connection", "close"),
         }
     }
 }

@@ -6,4 +6,4 @@ mod listen;
 
 pub use edge::{Edge, Mode, Sink};
 pub use gate::Gate;
-pub use listen::{ListenError, listen, serve};
+pub use listen::{Limits, ListenError, listen, serve};

@@ -19,6 +19,7 @@ use url::Url;
 
 use super::certificate::Certificate;
 use super::exchange::Exchange;
+use super::transport::direct;
 use super::{Secret, managed};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -47,11 +48,11 @@ impl fmt::Display for Proof {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secret(_) => formatter.write_str("a secret (MicrosoftAppPassword)"),
-            Self::Certificate(path) => write!(formatter, "the certificate in {}", path.display()),
+            Self::Certificate(_) => formatter.write_str("a certificate (HERALD_APP_CERTIFICATE)"),
             Self::Managed => formatter.write_str("being a managed identity"),
             Self::Federated { client_id: None, .. } => formatter.write_str("the system-assigned managed identity"),
             Self::Federated { client_id: Some(id), .. } => write!(formatter, "the user-assigned managed identity {id}"),
-            Self::FederatedFile(path) => write!(formatter, "the token in {}", path.display()),
+            Self::FederatedFile(_) => formatter.write_str("a token (AZURE_FEDERATED_TOKEN_FILE)"),
         }
     }
 }
@@ -92,6 +93,16 @@ impl Bot {
         format!("{}/{}/oauth2/v2.0/token", self.authority.as_str().trim_end_matches('/'), self.tenant)
     }
 
+    /// A text of others without the bot's secret.
+    pub(super) fn without_secret(&self, text: &str) -> String {
+        match &self.proof {
+            Proof::Secret(secret) => text.replace(secret.reveal(), "(not shown)"),
+            Proof::Certificate(_) | Proof::Managed | Proof::Federated { .. } | Proof::FederatedFile(_) => {
+                text.to_owned()
+            }
+        }
+    }
+
     /// What to do when there is no token.
     pub(super) fn remedy(&self) -> &'static str {
         match self.proof {
@@ -111,7 +122,8 @@ impl Bot {
     pub fn check(&self) -> Result<(), String> {
         match &self.proof {
             Proof::Certificate(path) => certificate(path).map(drop),
-            Proof::Secret(_) | Proof::Managed | Proof::Federated { .. } | Proof::FederatedFile(_) => Ok(()),
+            Proof::FederatedFile(path) => federated(path).map(drop),
+            Proof::Secret(_) | Proof::Managed | Proof::Federated { .. } => Ok(()),
         }
     }
 
@@ -137,7 +149,7 @@ impl Bot {
         if self.authority.scheme() == "http" {
             return Exchange::by_statement(self, statement, clock);
         }
-        let options = ClientAssertionCredentialOptions { client_options: self.client_options() };
+        let options = ClientAssertionCredentialOptions { client_options: self.client_options()? };
         let (tenant, app_id) = (self.tenant.clone(), self.app_id.clone());
         let made = ClientAssertionCredential::new(tenant, app_id, statement, Some(options));
         made.map(|made| made as Arc<dyn TokenCredential>).map_err(|error| error.to_string())
@@ -147,23 +159,30 @@ impl Bot {
         if self.authority.scheme() == "http" {
             return Exchange::by_secret(self, secret.clone(), clock);
         }
-        let options = ClientSecretCredentialOptions { client_options: self.client_options() };
+        let options = ClientSecretCredentialOptions { client_options: self.client_options()? };
         let secret = secret.reveal().to_owned().into();
         let made = ClientSecretCredential::new(&self.tenant, self.app_id.clone(), secret, Some(options));
         made.map(|made| made as Arc<dyn TokenCredential>).map_err(|error| error.to_string())
     }
 
-    fn client_options(&self) -> ClientOptions {
+    fn client_options(&self) -> Result<ClientOptions, String> {
         let mut cloud = CustomConfiguration::default();
         self.authority.as_str().trim_end_matches('/').clone_into(&mut cloud.authority_host);
-        ClientOptions { cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))), ..Default::default() }
+        Ok(ClientOptions { cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))), ..direct()? })
     }
 }
 
 fn certificate(path: &PathBuf) -> Result<Certificate, String> {
     let text = std::fs::read_to_string(path);
     let parsed = text.map_err(|error| error.to_string()).and_then(|text| Certificate::parse(&text));
-    parsed.map_err(|reason| format!("HERALD_APP_CERTIFICATE ({}) cannot be used: {reason}", path.display()))
+    // Never the path: what stands there may be the certificate itself.
+    parsed.map_err(|reason| format!("HERALD_APP_CERTIFICATE: expected a PEM file with certificate and key; {reason}"))
+}
+
+fn federated(path: &PathBuf) -> Result<String, String> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("AZURE_FEDERATED_TOKEN_FILE: expected a file with a token; {error}"))?;
+    Ok(text.trim().to_owned())
 }
 
 impl Statement {
@@ -177,10 +196,7 @@ impl Statement {
                 let (id, now) = (self.chance.id(), self.clock.now());
                 certificate(path)?.state(&self.bot.app_id, &self.bot.endpoint(), &id, now)
             }
-            (Proof::FederatedFile(path), _) => {
-                let text = std::fs::read_to_string(path);
-                text.map(|text| text.trim().to_owned()).map_err(|error| format!("{}: {error}", path.display()))
-            }
+            (Proof::FederatedFile(path), _) => federated(path),
             (Proof::Federated { scope, .. }, Some(managed)) => {
                 let token = managed.get_token(&[scope], None).await.map_err(|error| error.to_string())?;
                 Ok(token.token.secret().to_owned())

@@ -2,22 +2,20 @@
 //! form is posted here. Never used for anything that is not on this machine.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::redirect::Policy;
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
 use super::bot::Statement;
+use super::transport::client;
 use super::{Bot, Secret};
 use crate::clock::Clock;
 
-const ANSWER: Duration = Duration::from_secs(5);
 const STATEMENT: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 #[derive(Debug)]
@@ -61,10 +59,8 @@ impl Exchange {
         Self::made(bot, Proof::Statement(Box::new(statement)), clock)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a room of a client")]
     fn made(bot: &Bot, proof: Proof, clock: &Arc<dyn Clock>) -> Result<Arc<dyn TokenCredential>, String> {
-        let http = reqwest::Client::builder().timeout(ANSWER).redirect(Policy::none()).no_proxy().build();
-        let http = http.map_err(|error| error.to_string())?;
+        let http = client()?;
         Ok(Arc::new(Self { bot: bot.clone(), proof, http, clock: Arc::clone(clock) }))
     }
 

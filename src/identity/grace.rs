@@ -45,7 +45,8 @@ enum Next {
 
 impl Kept {
     fn next(&self, now: Timestamp) -> Next {
-        let failed_within = |time| self.failed.as_ref().filter(|(at, _)| now < *at + time);
+        // A clock that was put back makes what lies ahead mean nothing.
+        let failed_within = |time| self.failed.as_ref().filter(|(at, _)| *at <= now && now < *at + time);
         match &self.token {
             Some((token, ends)) if *ends > now + EARLY => Next::Use(token.clone()),
             Some((token, ends)) if *ends > now + LEAST => match failed_within(AGAIN) {
@@ -91,7 +92,7 @@ impl Graceful {
     async fn ask(&self, scopes: &[&str], options: Option<TokenRequestOptions<'_>>) -> Result<AccessToken, String> {
         let asked = tokio::time::timeout(PATIENCE, self.inner.get_token(scopes, options)).await;
         let asked = asked.map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))?;
-        asked.map_err(|error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+        asked.map_err(|error| shown(&error.to_string()))
     }
 
     /// Asks, and remembers how it went.
@@ -104,9 +105,13 @@ impl Graceful {
         let scope = scopes.join(" ");
         let why = match self.ask(scopes, options).await {
             Ok(token) => {
-                let ends = Timestamp::from_timestamp(token.expires_on.unix_timestamp(), 0).unwrap_or(self.clock.now());
-                self.keep(&scope, |kept| *kept = Kept { token: Some((token.clone(), ends)), failed: None });
-                return Ok(token);
+                let now = self.clock.now();
+                let ends = Timestamp::from_timestamp(token.expires_on.unix_timestamp(), 0).unwrap_or(now);
+                if is_sendable(&token) && ends > now + LEAST {
+                    self.keep(&scope, |kept| *kept = Kept { token: Some((token.clone(), ends)), failed: None });
+                    return Ok(token);
+                }
+                "it is over already, or no header can carry it".to_owned()
             }
             Err(why) => why,
         };
@@ -121,6 +126,17 @@ impl Graceful {
             None => Err(text),
         }
     }
+}
+
+fn is_sendable(token: &AccessToken) -> bool {
+    let text = token.token.secret();
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// On one line, and without anything that could be a token: services repeat what they were asked with.
+fn shown(text: &str) -> String {
+    let word = |word: &str| if word.contains("eyJ") { "(not shown)".to_owned() } else { word.to_owned() };
+    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[async_trait]

@@ -6,11 +6,13 @@ mod exchange;
 mod grace;
 mod secret;
 mod tokens;
+mod transport;
 
 use std::fmt;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
 use azure_identity::{
     DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
     WorkloadIdentityCredential,
@@ -84,6 +86,7 @@ impl fmt::Display for Identity {
 /// A managed identity: of this client id, or the system-assigned one.
 fn managed(client_id: Option<&str>) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let user_assigned_id = client_id.map(|id| UserAssignedId::ClientId(id.to_owned()));
-    let options = ManagedIdentityCredentialOptions { user_assigned_id, ..Default::default() };
+    let client_options = transport::direct().map_err(|why| azure_core::Error::with_message(ErrorKind::Io, why))?;
+    let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
     ManagedIdentityCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>)
 }

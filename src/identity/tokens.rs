@@ -30,7 +30,6 @@ pub struct BotToken {
 #[derive(Debug)]
 struct Generation {
     number: u64,
-    replaced: Option<Timestamp>,
     credential: Arc<Graceful>,
 }
 
@@ -41,6 +40,8 @@ pub struct BotTokens {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     current: Mutex<Generation>,
+    /// When a refused token was last to be replaced; whoever replaces one holds it.
+    replaced: tokio::sync::Mutex<Option<Timestamp>>,
 }
 
 impl BotTokens {
@@ -51,8 +52,8 @@ impl BotTokens {
     pub fn new(bot: Bot, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Result<Self, String> {
         bot.check()?;
         let credential = credential(&bot, &clock, &chance)?;
-        let current = Mutex::new(Generation { number: 0, replaced: None, credential });
-        Ok(Self { bot, clock, chance, current })
+        let current = Mutex::new(Generation { number: 0, credential });
+        Ok(Self { bot, clock, chance, current, replaced: tokio::sync::Mutex::default() })
     }
 
     fn current(&self) -> MutexGuard<'_, Generation> {
@@ -68,28 +69,40 @@ impl BotTokens {
             let current = self.current();
             (Arc::clone(&current.credential), current.number)
         };
+        self.ask(&credential, generation).await
+    }
+
+    async fn ask(&self, credential: &Graceful, generation: u64) -> Result<BotToken, NoToken> {
         let token = credential.get_token(&[&self.bot.scope], None).await;
-        let token = token.map_err(|error| NoToken(error.to_string()))?;
+        let token = token.map_err(|error| NoToken(self.bot.without_secret(&error.to_string())))?;
         Ok(BotToken { secret: Secret::new(token.token.secret().to_owned()), generation })
     }
 
-    /// Told that a token was refused; true when a fresh one is worth a try.
-    pub fn refused(&self, token: &BotToken) -> bool {
+    /// A fresh token in place of one that was refused; none when that is not worth a try. The old one stays for
+    /// everybody until there is a fresh one: it may have been refused for one conversation's sake.
+    pub async fn instead_of(&self, refused: &BotToken) -> Option<BotToken> {
+        let mut replaced = self.replaced.lock().await;
+        let number = self.current().number;
+        if refused.generation != number {
+            return self.token().await.ok();
+        }
         let now = self.clock.now();
-        let mut current = self.current();
-        if token.generation != current.number {
-            return true;
+        if replaced.is_some_and(|at| at <= now && now < at + REPLACE) {
+            return None;
         }
-        if current.replaced.is_some_and(|at| now < at + REPLACE) {
-            return false;
-        }
-        match credential(&self.bot, &self.clock, &self.chance) {
-            Ok(credential) => {
-                warn!(bot = self.bot.app_id, "the Bot Connector refused a token; a fresh one is tried");
-                *current = Generation { number: current.number + 1, replaced: Some(now), credential };
-                true
+        *replaced = Some(now);
+        warn!(bot = self.bot.app_id, "the Bot Connector refused a token; a fresh one is asked for");
+        let credential = credential(&self.bot, &self.clock, &self.chance).ok()?;
+        let fresh = self.ask(&credential, number + 1).await;
+        match fresh {
+            Ok(fresh) => {
+                *self.current() = Generation { number: number + 1, credential };
+                Some(fresh)
             }
-            Err(_) => false,
+            Err(why) => {
+                warn!(%why, "there is no fresh token");
+                None
+            }
         }
     }
 }

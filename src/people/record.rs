@@ -12,6 +12,8 @@ use crate::store::Error;
 
 /// The tenant of persons whose activities name none: other channels than Teams have no tenants.
 const NO_TENANT: &str = "none";
+/// Of a channel's name so much is kept.
+const CHANNEL: usize = 64;
 
 /// How far the sender's clock may be ahead of ours.
 const AHEAD: Duration = Duration::from_secs(24 * 3600);
@@ -67,7 +69,7 @@ pub async fn record(
         return Ok(Recorded::Nothing(Refused::NothingToRecord));
     }
     let Some(identity) = identity(activity) else { return Ok(Recorded::Nothing(Refused::Nobody)) };
-    let tenant = activity.tenant().unwrap_or(NO_TENANT).to_lowercase();
+    let tenant = tenant(activity);
     let Some(key) = registry.resolve(bot, &tenant, &identity, received).await? else {
         return Ok(Recorded::Nothing(Refused::Nobody));
     };
@@ -91,6 +93,14 @@ pub async fn record(
     let known = before.as_ref().and_then(|person| person.references.get(&channel));
     let repeated = known.is_some_and(|reference| reference.knows(&sighting));
     Ok(Recorded::Person { person: Box::new(person), here: Box::new(Reference::first(&sighting)), channel, repeated })
+}
+
+/// Whose person it is. Teams vouches for the ids that it names; on other channels (Direct Line, Web Chat) the client may
+/// choose them, so who is met there is somebody else, whatever the ids.
+fn tenant(activity: &Activity) -> String {
+    let tenant = activity.tenant().unwrap_or(NO_TENANT).to_lowercase();
+    let base = activity.base_channel();
+    if base == "msteams" { tenant } else { format!("{tenant}/{}", base.chars().take(CHANNEL).collect::<String>()) }
 }
 
 /// From here on the conversation is never a Teams chat, for anybody. Holders stay listed until they are demoted, so

@@ -118,6 +118,9 @@ impl AllowedHosts {
         if !bare || !is_plain || url.query().is_some() || url.fragment().is_some() {
             return Err(Refusal::ExtraParts);
         }
+        if !is_as_written(service_url, &url) {
+            return Err(Refusal::ExtraParts);
+        }
         let local = is_loopback(&host);
         if url.scheme() != "https" && !(url.scheme() == "http" && local) {
             return Err(Refusal::Scheme);
@@ -150,7 +153,7 @@ impl Listed {
 fn entry(text: &str) -> Result<Listed, BadHost> {
     let bad = || BadHost(text.to_owned());
     let url = Url::parse(&format!("https://{text}/")).map_err(|_| bad())?;
-    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !text.contains('@');
     let host = url.host_str().filter(|host| plain && !host.contains('*')).ok_or_else(bad)?;
     // The parser drops a port that is the scheme's own; without one the entry means that one anyway.
     Ok(Listed { host: host.to_owned(), port: url.port() })
@@ -162,6 +165,18 @@ fn is_loopback(host: &Host<&str>) -> bool {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
+}
+
+/// Whether scheme, host, port and path stand in the text as the parser understood them: `https:host`, `%2e`, `:0443`, an
+/// empty user and `/../` are taken by some and not by others.
+fn is_as_written(text: &str, url: &Url) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+    let host = url.host_str().unwrap_or_default();
+    let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));
+    let is_host = authority.eq_ignore_ascii_case(host)
+        || with_port.is_some_and(|with_port| authority.eq_ignore_ascii_case(&with_port));
+    scheme.eq_ignore_ascii_case(url.scheme()) && is_host && path == url.path()
 }
 
 /// Whether what is said to a URL stays between the two: https, or http that does not leave this machine.
@@ -197,6 +212,13 @@ mod tests {
             ("https://smba.trafficmanager.net@evil.example/", Refusal::ExtraParts),
             ("https://evil.example\\@smba.trafficmanager.net/", Refusal::ExtraParts),
             ("https://smba.trafficmanager.net/teams?x=1", Refusal::ExtraParts),
+            ("https:smba.trafficmanager.net/teams", Refusal::ExtraParts),
+            ("https:///smba.trafficmanager.net/teams", Refusal::ExtraParts),
+            ("https://@smba.trafficmanager.net/teams", Refusal::ExtraParts),
+            ("https://smba%2etrafficmanager.net/teams", Refusal::ExtraParts),
+            ("https://smba.trafficmanager.net:0443/teams", Refusal::ExtraParts),
+            ("https://smba.trafficmanager.net/a/../b", Refusal::ExtraParts),
+            ("https://2130706433/", Refusal::ExtraParts),
             ("https://127.0.0.1/", Refusal::Host),
             ("http://localhost:3978/", Refusal::Host),
             ("file:///etc/passwd", Refusal::NotAUrl),

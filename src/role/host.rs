@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role, Source, StoreConfig, parse};
-use crate::http::{Edge, Mode, listen, serve};
+use crate::http::{Edge, Limits, Mode, listen, serve};
 use crate::store::Store;
 use crate::store::embedded::{Embedded, OpenError};
 use crate::telemetry::{self, Stream};
@@ -42,8 +42,10 @@ pub async fn run(source: &dyn Source) -> Result<ExitCode, Failure> {
     let slot = Arc::new(OnceLock::new());
     // First of all the host must find somebody here; the store may take its time.
     let listener = listen(address).await?;
-    let server = tokio::spawn(serve(listener, Edge::new(Mode::Host, Arc::clone(&slot)), closing.clone()));
+    let edge = Edge::new(Mode::Host, Arc::clone(&slot));
+    let server = tokio::spawn(serve(listener, edge, Limits::HOST, closing.clone()));
     info!(%address, "herald host");
+    opening::say_who_is_believed(&config);
     let work = async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         // Kept: with it goes the lock on the directory.

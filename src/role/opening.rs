@@ -23,6 +23,14 @@ pub(super) fn bot(config: &Config) -> Result<(), Failure> {
     config.bot.as_ref().map_or(Ok(()), |bot| bot.check().map_err(Failure::Usage))
 }
 
+/// Nobody should find out later that nobody is asked for a token.
+pub(super) fn say_who_is_believed(config: &Config) {
+    match &config.trust.channel {
+        Some(channel) => info!(bot = channel.app_id, entra = channel.entra, "activities need a token"),
+        None => warn!("HERALD_AUTH is off: whoever reaches /api/messages is believed"),
+    }
+}
+
 /// The account of these settings.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role, Source, StoreConfig, parse};
 use crate::functions::{DELIVERIES_QUEUE, Function, NOTIFICATIONS_QUEUE};
-use crate::http::{Edge, Gate, Mode, Sink, listen, serve};
+use crate::http::{Edge, Gate, Limits, Mode, Sink, listen, serve};
 use crate::store::Store;
 use crate::store::embedded::Embedded;
 use crate::telemetry::{self, Stream};
@@ -28,7 +28,7 @@ pub struct Running {
     slot: Arc<OnceLock<App>>,
     closing: CancellationToken,
     background: TaskTracker,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     embedded: Embedded,
 }
 
@@ -63,6 +63,7 @@ impl Running {
 /// When the data directory, the address or the identity cannot be had.
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Failure> {
     opening::bot(config)?;
+    opening::say_who_is_believed(config);
     let account = match &config.store {
         StoreConfig::Embedded => None,
         StoreConfig::Cosmos(cosmos) => Some(opening::account(cosmos, &clock)?),
@@ -76,7 +77,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Fa
     let gate = gate(config, address);
     let slot = Arc::new(OnceLock::new());
     let edge = Edge::new(Mode::Serve { gate, sink: Arc::clone(&sink) }, Arc::clone(&slot));
-    let server = tokio::spawn(serve(listener, edge, closing.clone()));
+    let server = tokio::spawn(serve(listener, edge, Limits::ANYBODY, closing.clone()));
     let background = TaskTracker::new();
     let work = Work {
         config: config.clone(),

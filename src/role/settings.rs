@@ -65,7 +65,7 @@ pub async fn check(source: &dyn Source) -> Result<(), Failure> {
 
 /// `config describe`: every setting, and what is set here.
 pub fn show(source: &dyn Source) {
-    terminal::print(describe(source).trim_end());
+    terminal::print(describe(source, role(source)).trim_end());
 }
 
 /// `store init`: lays out the store; safe to repeat.

@@ -31,6 +31,10 @@ struct Published {
     #[serde(default, rename = "use")]
     purpose: Option<String>,
     #[serde(default)]
+    alg: Option<String>,
+    #[serde(default)]
+    issuer: Option<String>,
+    #[serde(default)]
     endorsements: Vec<String>,
 }
 
@@ -39,6 +43,9 @@ struct Published {
 pub struct PublicKey {
     modulus: String,
     exponent: String,
+    /// Whom it signs for, where it says so: Entra publishes keys of other issuers beside a tenant's own, and
+    /// `{tenantid}` stands for all tenants.
+    pub issuer: Option<String>,
     /// The channels that it may speak for.
     pub endorsements: Vec<String>,
     /// The same, ready for use.
@@ -53,7 +60,8 @@ impl std::fmt::Debug for PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |key: &Self| (key.modulus.clone(), key.exponent.clone(), key.endorsements.clone());
+        let parts =
+            |key: &Self| (key.modulus.clone(), key.exponent.clone(), key.issuer.clone(), key.endorsements.clone());
         parts(self) == parts(other)
     }
 }
@@ -80,7 +88,9 @@ pub fn read(text: &str) -> Result<KeySet, String> {
 
 fn usable(published: &Published) -> Option<PublicKey> {
     let decoding = DecodingKey::from_rsa_components(&published.n, &published.e).ok()?;
-    (published.kty == "RSA").then(|| PublicKey {
+    let is_ours = published.kty == "RSA" && published.alg.as_deref().is_none_or(|alg| alg == "RS256");
+    is_ours.then(|| PublicKey {
+        issuer: published.issuer.clone(),
         modulus: published.n.clone(),
         exponent: published.e.clone(),
         endorsements: published.endorsements.clone(),
@@ -116,7 +126,8 @@ impl Known {
         if let Some(key) = self.keys.get(id) {
             return Lookup::Found(Arc::clone(key));
         }
-        let looked = self.fetched.max(self.failed);
+        // A clock that was put back makes what lies ahead mean nothing.
+        let looked = self.fetched.max(self.failed).filter(|looked| *looked <= now);
         match (self.fetched, looked) {
             (None, Some(looked)) if now < looked + AGAIN => Lookup::NotThere(until(now, looked + AGAIN)),
             (Some(_), Some(looked)) if now < looked + UNKNOWN => Lookup::Unknown,
@@ -133,11 +144,13 @@ impl Known {
     /// When keys are asked for next.
     #[must_use]
     pub fn next(&self, now: Timestamp) -> Timestamp {
-        match (self.fetched, self.failed) {
+        let next = match (self.fetched, self.failed) {
             (None, None) => now,
-            (_, Some(failed)) => failed + AGAIN,
+            (_, Some(failed)) => (failed + AGAIN).min(now + AGAIN),
+            (Some(fetched), None) if fetched > now => now,
             (Some(fetched), None) => fetched + FRESH,
-        }
+        };
+        next.max(now)
     }
 
     /// Keys came.
@@ -160,6 +173,7 @@ mod tests {
         {"kty":"RSA","kid":"a","use":"sig","n":"AQAB","e":"AQAB","endorsements":["msteams"],"x5t":"a"},
         {"kty":"RSA","kid":"a","n":"AQAC","e":"AQAB","endorsements":["webchat"]},
         {"kty":"RSA","kid":"enc","use":"enc","n":"AQAB","e":"AQAB"},
+        {"kty":"RSA","kid":"long","alg":"RS512","n":"AQAB","e":"AQAB"},
         {"kty":"RSA","kid":"broken","n":"not base64url!","e":"AQAB"},
         17]}"#;
 
@@ -192,6 +206,16 @@ mod tests {
         known.fail(at(1));
         assert!(is_unknown(&known.look_up("b", at(1))), "a failed look counts as one");
         assert!(matches!(known.look_up("b", at(2)), Lookup::Ask));
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_stops_nothing() {
+        let mut known = Known::default();
+        known.learn(read(KEY).expect("keys"), at(9000));
+        assert!(matches!(known.look_up("b", at(0)), Lookup::Ask));
+        assert_eq!(known.next(at(0)), at(0));
+        known.fail(at(9000));
+        assert_eq!(known.next(at(0)), at(0) + AGAIN);
     }
 
     #[test]

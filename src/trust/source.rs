@@ -15,6 +15,8 @@ use crate::protocol::is_private;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long an activity waits for a look. Teams waits fifteen seconds for its answer.
+const WAIT: Duration = Duration::from_secs(3);
 /// Published sets have some ten thousand bytes.
 const MOST: usize = 1024 * 1024;
 /// Somebody who sleeps looks at the clock at least this often: a machine that was suspended has no use for a timer.
@@ -53,17 +55,24 @@ impl Keys {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key of an id, after a look for new ones where that is due.
-    pub(super) async fn find(&self, id: &str) -> Lookup {
+    /// The key of an id, after a look for new ones where that is due. Whoever asks waits only so long; the look goes on
+    /// without them.
+    pub(super) async fn find(self: &Arc<Self>, id: &str) -> Lookup {
         match self.known().look_up(id, self.clock.now()) {
             Lookup::Ask => {}
             known @ (Lookup::Found(_) | Lookup::Unknown | Lookup::NotThere(_)) => return known,
         }
-        let _turn = self.turn.lock().await;
-        // Whoever waited for the turn finds what the one before has learned.
-        let is_due = matches!(self.known().look_up(id, self.clock.now()), Lookup::Ask);
-        if is_due {
-            self.ask().await;
+        let (keys, wanted) = (Arc::clone(self), id.to_owned());
+        let look = tokio::spawn(async move {
+            let _turn = keys.turn.lock().await;
+            // Whoever waited for the turn finds what the one before has learned.
+            let is_due = matches!(keys.known().look_up(&wanted, keys.clock.now()), Lookup::Ask);
+            if is_due {
+                keys.ask().await;
+            }
+        });
+        if tokio::time::timeout(WAIT, look).await.is_err() {
+            return Lookup::NotThere(WAIT);
         }
         match self.known().look_up(id, self.clock.now()) {
             Lookup::Ask => Lookup::Unknown,
@@ -97,7 +106,8 @@ impl Keys {
     }
 
     async fn ask(&self) {
-        let fetched = self.fetch().await;
+        let fetched = tokio::time::timeout(ANSWER, self.fetch()).await;
+        let fetched = fetched.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER.as_secs())));
         let now = self.clock.now();
         match fetched {
             Ok(keys) => {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use thiserror::Error;
@@ -11,8 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::claims::is_among;
 use super::remembered::Remembered;
 use super::source::{Keys, client};
-use super::{Claims, Distrust, Lookup, NoBearer, NotVouched, Policy, PublicKey, bearer};
-use crate::clock::Clock;
+use super::{Claims, Distrust, EntraTenant, Lookup, NoBearer, NotVouched, Policy, PublicKey, bearer};
+use crate::clock::{Clock, Timestamp};
+
+/// Refusals are logged this often at most.
+const LINE: TimeDelta = TimeDelta::seconds(1);
 
 /// Why a request is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -38,6 +42,16 @@ pub struct Authentic {
     pub claims: Claims,
     kid: String,
     key: Arc<PublicKey>,
+}
+
+impl Authentic {
+    /// Whether the key signs for this tenant, where it says for whom it does.
+    fn signed_for(&self, entra: &EntraTenant) -> Result<(), Distrust> {
+        let is_ours = |issuer: &String| {
+            issuer.contains("{tenantid}") || issuer.to_ascii_lowercase().contains(&entra.tenant.to_ascii_lowercase())
+        };
+        if self.key.issuer.as_ref().is_none_or(is_ours) { Ok(()) } else { Err(Distrust::Key) }
+    }
 }
 
 /// Who sent an activity.
@@ -68,9 +82,10 @@ impl Caller {
 #[derive(Debug)]
 pub struct Trust {
     policy: Policy,
-    channel: Option<Keys>,
-    entra: Option<Keys>,
+    channel: Option<Arc<Keys>>,
+    entra: Option<Arc<Keys>>,
     remembered: Mutex<Remembered>,
+    lines: Mutex<(Option<Timestamp>, u64)>,
     clock: Arc<dyn Clock>,
 }
 
@@ -87,15 +102,15 @@ impl Trust {
     /// When no HTTP client can be made: the reason.
     pub fn new(policy: Policy, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let http = client()?;
-        let keys = |metadata: &url::Url| Keys::new(metadata.clone(), http.clone(), Arc::clone(&clock));
+        let keys = |metadata: &url::Url| Arc::new(Keys::new(metadata.clone(), http.clone(), Arc::clone(&clock)));
         let channel = policy.channel.as_ref().map(|channel| keys(&channel.metadata));
         let entra = policy.entra.as_ref().map(|entra| keys(&entra.metadata));
-        Ok(Self { policy, channel, entra, remembered: Mutex::default(), clock })
+        Ok(Self { policy, channel, entra, remembered: Mutex::default(), lines: Mutex::default(), clock })
     }
 
     /// Asks for keys, and keeps them fresh until `closing`.
     pub async fn keep_keys(&self, closing: CancellationToken) {
-        let keep = async |keys: &Option<Keys>| {
+        let keep = async |keys: &Option<Arc<Keys>>| {
             if let Some(keys) = keys {
                 keys.keep(closing.clone()).await;
             }
@@ -113,15 +128,18 @@ impl Trust {
         let entra = self.policy.entra.as_ref().filter(|_| channel.entra);
         let issuer = issuer(token)?;
         if is_among(&issuer, &channel.issuers) {
-            let token = self.authentic(token, self.channel.as_ref()).await?;
-            token.claims.by_channel(&channel.issuers, &channel.app_id, self.clock.now())?;
-            return Ok(Caller::Channel(token));
+            let authentic = self.authentic(token, self.channel.as_ref()).await?;
+            authentic.claims.by_channel(&channel.issuers, &channel.app_id, self.clock.now())?;
+            self.remember(token, &authentic);
+            return Ok(Caller::Channel(authentic));
         }
         let Some(entra) = entra.filter(|entra| is_among(&issuer, &entra.issuers)) else {
             return Err(Distrust::Issuer.into());
         };
-        let token = self.authentic(token, self.entra.as_ref()).await?;
-        token.claims.by_itself(entra, &channel.app_id, self.clock.now())?;
+        let authentic = self.authentic(token, self.entra.as_ref()).await?;
+        authentic.claims.by_itself(entra, &channel.app_id, self.clock.now())?;
+        authentic.signed_for(entra)?;
+        self.remember(token, &authentic);
         Ok(Caller::Itself)
     }
 
@@ -143,8 +161,11 @@ impl Trust {
         if !is_among(&issuer(token)?, &entra.issuers) {
             return Err(Distrust::Issuer.into());
         }
-        let token = self.authentic(token, self.entra.as_ref()).await?;
-        Ok(token.claims.by_operator(entra, audience, self.clock.now())?)
+        let authentic = self.authentic(token, self.entra.as_ref()).await?;
+        authentic.claims.by_operator(entra, audience, self.clock.now())?;
+        authentic.signed_for(entra)?;
+        self.remember(token, &authentic);
+        Ok(())
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -152,7 +173,7 @@ impl Trust {
     }
 
     /// The token with its signature checked, now or before. A key that was withdrawn takes its tokens with it.
-    async fn authentic(&self, token: &str, keys: Option<&Keys>) -> Result<Arc<Authentic>, Refusal> {
+    async fn authentic(&self, token: &str, keys: Option<&Arc<Keys>>) -> Result<Arc<Authentic>, Refusal> {
         let keys = keys.ok_or(Distrust::Issuer)?;
         let known = self.remembered().recall(token);
         if let Some(known) = known {
@@ -168,12 +189,29 @@ impl Trust {
             Lookup::Unknown | Lookup::Ask => return Err(Distrust::Key.into()),
         };
         let claims = check(token, &key)?;
-        let authentic = Arc::new(Authentic { claims, kid, key });
+        Ok(Arc::new(Authentic { claims, kid, key }))
+    }
+
+    /// Remembers a token that was believed: those for other bots are signed with the same keys.
+    fn remember(&self, token: &str, authentic: &Arc<Authentic>) {
         let now = self.clock.now();
         if !authentic.claims.is_over(now) {
-            self.remembered().remember(token, Arc::clone(&authentic), now);
+            self.remembered().remember(token, Arc::clone(authentic), now);
         }
-        Ok(authentic)
+    }
+
+    /// Whether a refusal is worth a line in the log, and how many others were not since the last: a stranger must not
+    /// fill it.
+    #[must_use]
+    pub fn worth_a_line(&self) -> Option<u64> {
+        let now = self.clock.now();
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.0.is_some_and(|last| last <= now && now < last + LINE) {
+            lines.1 += 1;
+            return None;
+        }
+        lines.0 = Some(now);
+        Some(std::mem::take(&mut lines.1))
     }
 }
 

@@ -56,7 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "trust",
         ],
     ),
-    ("http", &["app", "config", "delivery", "functions", "trust"]),
+    ("http", &["app", "config", "delivery", "functions", "protocol", "trust"]),
     ("role", &["app", "chance", "clock", "config", "delivery", "functions", "http", "simulator", "store", "telemetry"]),
 ];
 
@@ -67,11 +67,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("azure_identity", &["src/identity/"]),
     ("rusqlite", &["src/store/embedded/"]),
     ("jsonwebtoken", &["src/identity/certificate.rs", "src/trust/"]),
-    (
-        "reqwest",
-        &["src/connector/client.rs", "src/identity/exchange.rs", "src/role/operator/client.rs", "src/trust/source.rs"],
-    ),
+    ("reqwest", &["src/connector/client.rs", "src/identity/", "src/role/operator/client.rs", "src/trust/source.rs"]),
     ("axum", &["src/http/", "src/simulator/"]),
+    ("hyper", &["src/http/listen.rs"]),
+    ("hyper_util", &["src/http/listen.rs"]),
     ("clap", &["src/cli.rs", "src/main.rs"]),
     ("croner", &["src/config/"]),
     ("comfy_table", &["src/role/"]),

@@ -38,6 +38,35 @@ fn config_describe_shows_no_secret() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_is_not_shown() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----";
+    let app = "11111111-2222-3333-4444-555555555555";
+    for settings in [
+        [("MicrosoftAppTenantId", "hunter2"), ("COSMOS_ENDPOINT", "x;AccountKey=hunter2")],
+        [("HERALD_APP_CREDENTIAL", "certificate"), ("HERALD_APP_CERTIFICATE", pem)],
+        [("HERALD_APP_CREDENTIAL", "federated"), ("AZURE_FEDERATED_TOKEN_FILE", "hunter2")],
+    ] {
+        let settings = [&settings[..], &[("MicrosoftAppId", app)]].concat();
+        for command in [&["config", "describe"][..], &["config", "check"], &["serve"]] {
+            let text = said(&run(command, &settings));
+            assert!(!text.contains("hunter2"), "{command:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn settings_do_not_fail_open() {
+    use std::os::unix::ffi::OsStrExt;
+    let not_text = std::ffi::OsStr::from_bytes(b"11111111-2222-3333-4444-55555555555\xff");
+    let check = herald(&["config", "check"], &[]).env("MicrosoftAppId", not_text).output().unwrap();
+    assert_eq!(check.status.code(), Some(2), "{}", said(&check));
+    let misspelled = run(&["config", "check"], &[("MICROSOFTAPPID", "x"), ("MicrosoftAppPassword", "y")]);
+    assert_eq!(misspelled.status.code(), Some(2), "{}", said(&misspelled));
+    let list = run(&["config", "check"], &[("HERALD_ALLOWED_TENANTS", "a;b")]);
+    assert_eq!(list.status.code(), Some(2), "{}", said(&list));
+}
+
+#[test]
 fn what_cannot_start_says_why() {
     let folder = free_folder();
     let path = folder.path().to_str().unwrap();

@@ -20,6 +20,7 @@ mod faults;
 mod host;
 mod house;
 mod lifecycle;
+mod listening;
 mod messages;
 mod notifications;
 mod store_contract;

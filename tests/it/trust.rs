@@ -58,7 +58,8 @@ async fn tokens_that_are_not_believed_change_nothing() {
         ("no token", vec!["Bearer ".into()], 401),
         ("the header twice", [bearer(&good), bearer(&good)].concat(), 401),
         ("two in one header", vec![format!("Bearer {good}, Bearer {good}")], 401),
-        ("a token of 100 KB", bearer(&format!("{}.b.c", "a".repeat(100_000))), 401),
+        ("a token of 20 KB", bearer(&format!("{}.b.c", "a".repeat(20_000))), 401),
+        ("a token of 100 KB", bearer(&format!("{}.b.c", "a".repeat(100_000))), 431),
         ("a token of 1 MB", bearer(&"a".repeat(1_000_000)), 431),
         ("unsigned", bearer(&format!("{message}.")), 401),
         ("none", bearer(&with_header(&json!({"alg": "none", "kid": "channel"}), &claims, |_| "AA".into())), 401),
@@ -354,4 +355,27 @@ async fn large_and_deep_bodies_end_early() {
     }
     scene.nothing_happened().await;
     assert_eq!(scene.herald.get("/api/health").await.0, 200);
+}
+
+#[tokio::test]
+async fn other_channels_know_nobody_of_teams() {
+    let scene = Scene::with(&[("HERALD_AUTH", "entra")]).await;
+    for name in ["ceo", "mallory"] {
+        scene.meet(name).await;
+    }
+    // Direct Line lets its client say who it is.
+    let mut forged = scene.activity("mallory");
+    forged["channelId"] = json!("directline");
+    forged["from"]["aadObjectId"] = json!("object-ceo");
+    forged["text"] = json!("mute");
+    let itself = signed("other.pem", "entra", &entra_claims("2.0", APP));
+    assert_eq!(scene.tell(&itself, &forged).await, 200);
+    let body = json!({"id": "n", "content": {"text": "x"}, "audience": {"users": ["object-ceo"]}});
+    assert_eq!(scene.herald.notify(body).await["counts"]["sent"], 1);
+    let to: Vec<_> = scene.herald.teams.received().into_iter().map(|message| message.conversation_id).collect();
+    assert_eq!(to.last().unwrap(), "a:ceo", "{to:?}");
+    let (_, users) = scene.herald.get("/api/users/29:mallory").await;
+    let tenants: Vec<_> = users["users"].as_array().unwrap().iter().map(|user| user["tenantId"].clone()).collect();
+    assert_eq!(tenants, [json!("tenant"), json!("tenant/directline")]);
+    assert_eq!(users["users"][0]["reachable"], true, "and nobody was muted: {users}");
 }
