@@ -257,6 +257,52 @@ mod tests {
     }
 
     #[test]
+    fn each_cloud_has_its_own() {
+        for (cloud, issuer, metadata, authority, scope, host) in [
+            (
+                "public",
+                "https://api.botframework.com",
+                "https://login.botframework.com/v1/.well-known/openidconfiguration",
+                "https://login.microsoftonline.com/",
+                "https://api.botframework.com/.default",
+                "https://smba.trafficmanager.net/emea/",
+            ),
+            (
+                "usGovernment",
+                "https://api.botframework.us",
+                "https://login.botframework.azure.us/v1/.well-known/openidconfiguration",
+                "https://login.microsoftonline.us/",
+                "https://api.botframework.us/.default",
+                "https://smba.infra.gov.teams.microsoft.us/gov/",
+            ),
+            (
+                "china",
+                "https://api.botframework.azure.cn",
+                "https://login.botframework.azure.cn/v1/.well-known/openidconfiguration",
+                "https://login.partner.microsoftonline.cn/",
+                "https://api.botframework.azure.cn/.default",
+                "https://webchat.botframework.azure.cn/",
+            ),
+        ] {
+            let settings = [
+                ("HERALD_CLOUD", cloud),
+                ("HERALD_AUTH", "entra"),
+                ("MicrosoftAppId", APP),
+                ("MicrosoftAppTenantId", TENANT),
+                ("MicrosoftAppPassword", "x"),
+            ];
+            let config = read(&settings).expect("a configuration");
+            let (bot, channel) = (config.bot.expect("a bot"), config.trust.channel.expect("a policy"));
+            assert_eq!((channel.issuers, channel.metadata.as_str()), (vec![issuer.to_owned()], metadata));
+            assert_eq!((bot.authority.as_str(), bot.scope.as_str()), (authority, scope));
+            let entra = config.trust.entra.expect("a tenant");
+            assert_eq!(entra.issuers[1], format!("{authority}{TENANT}/v2.0"));
+            assert_eq!(entra.metadata.as_str(), format!("{}/.well-known/openid-configuration", entra.issuers[1]));
+            assert!(config.hosts.check(host).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
     fn each_kind_of_bot_needs_its_proof() {
         let with = |more: &[(&str, &str)]| read(&[&[("MicrosoftAppId", APP)], more].concat());
         let proof = |more: &[(&str, &str)]| with(more).expect("a configuration").bot.expect("a bot").proof;

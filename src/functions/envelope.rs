@@ -152,6 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn every_authorization_counts_however_it_is_written() {
+        let values = |headers: Value| {
+            let envelope = json!({"Data": {"req": {"Method": "POST", "Headers": headers}}}).to_string();
+            let Ok(Asked::Http(request)) = decode(Function::Messages, envelope.as_bytes()) else {
+                panic!("no request")
+            };
+            request.authorization
+        };
+        assert_eq!(values(json!({"Authorization": ["Bearer a"]})), ["Bearer a"]);
+        assert_eq!(values(json!({"authorization": "Bearer a"})), ["Bearer a"]);
+        assert_eq!(values(json!({"Authorization": ["Bearer a", "Bearer b"]})), ["Bearer a", "Bearer b"]);
+        assert_eq!(values(json!({"Authorization": ["a"], "AUTHORIZATION": "b"})).len(), 2);
+        assert_eq!(values(json!({"Authorization": [{"Bearer": "a"}]})), [""]);
+        assert_eq!(values(json!({"Authorization": null})), [""; 0]);
+    }
+
+    #[test]
     fn whatever_stands_in_the_metadata_does_not_matter() {
         let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
         let envelope =

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::body::Body;
 use herald::http::{Edge, Limits, Mode, listen, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,6 +48,19 @@ async fn whoever_says_nothing_is_not_waited_for() {
     assert!(rest(&mut third).await.starts_with("HTTP/1.1 200"));
     assert_eq!(rest(&mut silent).await, "");
     assert!(!rest(&mut slow).await.contains("200"));
+}
+
+#[tokio::test]
+async fn in_the_functions_host_nobody_else_is_answered() {
+    let edge = Edge::new(Mode::Host, Arc::new(OnceLock::new()));
+    let ask = async |path: &str, peer: [u8; 4]| {
+        let request = axum::extract::Request::builder().method("POST").uri(path).body(Body::empty()).unwrap();
+        edge.clone().respond(request, peer.into()).await.status().as_u16()
+    };
+    for path in ["/api/notifications", "/api/users", "/api/messages", "/CreateNotification", "/Tick"] {
+        assert_eq!(ask(path, [10, 0, 0, 5]).await, 403, "{path}");
+    }
+    assert_eq!(ask("/", [10, 0, 0, 5]).await, 200, "readiness says nothing");
 }
 
 #[tokio::test]
