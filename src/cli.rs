@@ -89,6 +89,9 @@ pub struct AccessArguments {
     /// Its key: a function key, or `HERALD_API_KEY` of `serve`
     #[arg(long, global = true)]
     pub key: Option<String>,
+    /// In place of a key an Entra token, for the audience in `HERALD_API_AUDIENCE`
+    #[arg(long, global = true, conflicts_with = "key")]
+    pub token: Option<String>,
     /// The API's answer as it is, for scripts
     #[arg(long, global = true)]
     pub json: bool,
@@ -147,6 +150,9 @@ pub struct NotifyArguments {
     /// Count who would get it, and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Stay until it is over, and show how it goes
+    #[arg(long)]
+    pub watch: bool,
     /// Which Herald
     #[command(flatten)]
     pub access: AccessArguments,
@@ -163,6 +169,11 @@ pub enum NotificationsAction {
     },
     /// One of them
     Show {
+        /// Which
+        id: String,
+    },
+    /// Follow one until it is over
+    Watch {
         /// Which
         id: String,
     },

@@ -32,7 +32,8 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Notify(arguments) => {
             let (client, json) = client(&arguments.access)?;
-            operator::notify(&client, &draft(*arguments), json).await?;
+            let watch = arguments.watch;
+            operator::notify(&client, &draft(*arguments), watch, json).await?;
         }
         Command::Notifications { action, access } => {
             let (client, json) = client(&access)?;
@@ -53,7 +54,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 fn client(access: &AccessArguments) -> Result<(Client, bool), Failure> {
-    Ok((Client::new(Access { url: access.url.clone(), key: access.key.clone() })?, access.json))
+    Ok((
+        Client::new(Access { url: access.url.clone(), key: access.key.clone(), token: access.token.clone() })?,
+        access.json,
+    ))
 }
 
 fn draft(arguments: NotifyArguments) -> Draft {
@@ -83,6 +87,7 @@ fn wanted(action: Option<NotificationsAction>) -> Action {
         None => Action::List { continuation: None },
         Some(NotificationsAction::List { continuation }) => Action::List { continuation },
         Some(NotificationsAction::Show { id }) => Action::Show(id),
+        Some(NotificationsAction::Watch { id }) => Action::Watch(id),
         Some(NotificationsAction::Cancel { id }) => Action::Cancel(id),
         Some(NotificationsAction::Recipients { id, outcome, continuation }) => {
             Action::Recipients { id, outcome, continuation }

@@ -33,6 +33,9 @@ const ENVELOPE_DRAIN: usize = 256 * 1024 * 1024;
 /// How long a body may take; Teams itself gives a request fifteen seconds in all.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the body of somebody who is refused is taken off the wire.
+const COURTESY: Duration = Duration::from_secs(1);
+
 /// How long a request waits for a store that is being opened.
 const SOON: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
@@ -141,10 +144,12 @@ impl Edge {
         if let (Mode::Serve { gate, .. }, Trigger::Http { key: true, .. }) = (&self.mode, function.trigger())
             && let Some(refusal) = gate.refuse(&asked, &app.trust).await
         {
+            throw_away(request).await;
             return refusal;
         }
         // Nobody's body is kept who is not believed.
         if let Some(refusal) = turn_away(app, function, &asked).await {
+            throw_away(request).await;
             return refusal;
         }
         match self.read(app, request, BODY, BODY_DRAIN).await {
@@ -297,6 +302,12 @@ impl Unread {
             Self::Closing => Answer::unavailable(1).with("Connection", "close"),
         }
     }
+}
+
+/// What is on its way is taken off the wire, or the sender might see a connection that breaks and not the refusal.
+async fn throw_away(request: WireRequest) {
+    // Whoever sends more or slower is told at once.
+    let _ = tokio::time::timeout(COURTESY, read(request, 0, BODY)).await;
 }
 
 /// Reads a body; of one over the limit up to `drain` bytes are thrown away, so that the sender hears the answer.

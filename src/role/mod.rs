@@ -5,6 +5,7 @@ pub mod host;
 mod opening;
 pub mod operator;
 pub mod package;
+mod progress;
 mod pump;
 pub mod serve;
 pub mod settings;

@@ -1,6 +1,6 @@
 //! Whom Herald believes: the tokens of activities and of operators. The only room that checks a token's signature.
 //!
-//! [`bearer`] takes the token out of the header, [`Claims`] says whether it is believed, [`Known`] when keys are asked
+//! [`bearer()`] takes the token out of the header, [`Claims`] says whether it is believed, [`Known`] when keys are asked
 //! for: these decide. [`Trust`] acts: it finds the key, has the signature checked, and remembers what was checked.
 
 mod bearer;

@@ -74,7 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clap", &["src/cli.rs", "src/main.rs"]),
     ("croner", &["src/config/"]),
     ("comfy_table", &["src/role/"]),
-    ("indicatif", &["src/role/demo/progress.rs"]),
+    ("indicatif", &["src/role/progress.rs"]),
 ];
 
 /// Files that decide: nothing in them waits, and nothing in them logs.

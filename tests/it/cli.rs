@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{Child, Herald, free_folder, herald};
+use crate::support::{Child, Herald, Scene, entra_claims, free_folder, herald, report, signed};
 
 fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     herald(arguments, settings).output().unwrap()
@@ -173,4 +173,37 @@ fn the_demo_keeps_its_promises() {
     let text = said(&demo);
     assert!(demo.status.success(), "{text}");
     assert!(!text.contains("BROKEN") && text.matches("kept ").count() == 7, "{text}");
+}
+
+#[tokio::test]
+async fn a_notification_is_followed_to_its_end() {
+    let running = Herald::start().await;
+    for number in 0..30 {
+        running.meet(&format!("p{number}")).await;
+    }
+    let url = running.url("");
+    let (code, lines, told) =
+        report(herald(&["notify", "--text", "x", "--id", "n", "--watch", "--json", "--url", &url], &[])).await;
+    assert_eq!(code, 0, "{told}");
+    let statuses: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(statuses.len() > 1, "it is followed: {lines}");
+    let last = statuses.last().unwrap();
+    assert_eq!((&last["state"], &last["counts"]["sent"]), (&json!("completed"), &json!(30)));
+    let (code, table, told) = report(herald(&["notifications", "watch", "n", "--url", &url], &[])).await;
+    assert!(code == 0 && told.contains("n: completed, 30 sent") && table.contains("completed"), "{told}{table}");
+    let (code, _, told) = report(herald(&["notifications", "watch", "m", "--url", &url], &[])).await;
+    assert!(code == 1 && told.contains("404"), "{told}");
+}
+
+#[tokio::test]
+async fn a_token_is_as_good_as_a_key() {
+    let scene = Scene::with(&[("HERALD_API_AUDIENCE", "api://herald")]).await;
+    let mut claims = entra_claims("2.0", "api://herald");
+    claims["roles"] = json!(["Notifications.Send"]);
+    let token = signed("other.pem", "entra", &claims);
+    let url = scene.herald.url("");
+    let (code, _, told) = report(herald(&["users", "--url", &url, "--token", &token], &[])).await;
+    assert_eq!(code, 0, "{told}");
+    let (code, _, told) = report(herald(&["users", "--url", &url], &[])).await;
+    assert!(code == 1 && told.contains("--token"), "{told}");
 }

@@ -93,7 +93,7 @@ async fn start(folder: &Path) -> Result<Process, Failure> {
     });
     let line = reading.await.map_err(|error| Failure::Other(error.to_string()))?.map_err(other)?;
     let url = line.trim().strip_prefix("listening on ").unwrap_or_default().to_owned();
-    let client = Client::new(Access { url: url.clone(), key: None })?;
+    let client = Client::new(Access { url: url.clone(), key: None, token: None })?;
     let process = Process { child, client };
     if url.is_empty() { Err(Failure::Other("`herald serve` did not start".into())) } else { Ok(process) }
 }

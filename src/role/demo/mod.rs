@@ -2,7 +2,6 @@
 
 mod killed;
 mod people;
-mod progress;
 mod promises;
 mod run;
 

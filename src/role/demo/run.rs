@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use super::killed::nobody_is_lost;
 use super::people::{Kind, MATCHER, SimulatedPerson};
-use super::progress::Progress;
 use super::promises::{Evidence, Promise, judge};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Role, parse};
 use crate::role::operator::{Access, Client};
+use crate::role::progress::Progress;
 use crate::role::{Failure, serve, terminal};
 use crate::simulator::{Behaviour, Teams};
 use crate::telemetry::{self, Stream};
@@ -44,7 +44,7 @@ pub async fn run(users: usize, log: &str) -> Result<ExitCode, Failure> {
     let folder = tempfile::tempdir().map_err(other)?;
     let teams = Teams::start().await.map_err(other)?;
     let herald = start(folder.path()).await?;
-    let client = Client::new(Access { url: format!("http://{}", herald.address), key: None })?;
+    let client = Client::new(Access { url: format!("http://{}", herald.address), key: None, token: None })?;
     let people = SimulatedPerson::crowd(users);
     let (evidence, killed) = tokio::join!(act(&client, &teams, &people), nobody_is_lost());
     herald.stop().await;

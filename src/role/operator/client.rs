@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use serde_json::Value;
 
 use crate::role::Failure;
@@ -13,6 +14,8 @@ pub struct Access {
     pub url: String,
     /// The function key, or `HERALD_API_KEY` of `serve`.
     pub key: Option<String>,
+    /// An Entra token, where `HERALD_API_AUDIENCE` says for whom.
+    pub token: Option<String>,
 }
 
 /// A client of the API.
@@ -36,7 +39,8 @@ impl Client {
                 access.url
             )));
         };
-        let mut http = reqwest::Client::builder().timeout(Duration::from_secs(30));
+        // No redirect is followed: it would take the key along.
+        let mut http = reqwest::Client::builder().timeout(Duration::from_secs(30)).redirect(Policy::none());
         // No proxy leads to this very machine.
         if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
             http = http.no_proxy();
@@ -80,9 +84,10 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let request = match &self.access.key {
-            Some(key) => request.header("x-functions-key", key),
-            None => request,
+        let request = match (&self.access.key, &self.access.token) {
+            (Some(key), _) => request.header("x-functions-key", key),
+            (None, Some(token)) => request.bearer_auth(token),
+            (None, None) => request,
         };
         let unreachable = |error: reqwest::Error| {
             Failure::Other(format!("no Herald answers at {}: {}", self.access.url, root(&error)))
@@ -95,7 +100,7 @@ impl Client {
             return Ok(body);
         }
         let detail = body["detail"].as_str().or_else(|| body["title"].as_str()).unwrap_or("no reason was given");
-        let hint = if status.as_u16() == 401 { " (--key)" } else { "" };
+        let hint = if status.as_u16() == 401 { " (--key, --token)" } else { "" };
         Err(Failure::Other(format!("refused with {}: {detail}{hint}", status.as_u16())))
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::Client;
 use super::client::segment;
 use super::table::{cell, instant, list, more, reasons, table};
+use super::{Client, watch};
 use crate::role::{Failure, terminal};
 
 /// What to do.
@@ -17,6 +17,8 @@ pub enum Action {
     },
     /// One.
     Show(String),
+    /// Follows one to its end.
+    Watch(String),
     /// Ends one.
     Cancel(String),
     /// Who had an outcome.
@@ -45,6 +47,7 @@ pub async fn run(client: &Client, action: &Action, as_json: bool) -> Result<(), 
             print(&client.get("/api/notifications", query).await?, as_json, many);
         }
         Action::Show(id) => show(&client.get(&path(id), &[]).await?, as_json),
+        Action::Watch(id) => watch(client, id, as_json).await?,
         Action::Cancel(id) => show(&client.delete(&path(id)).await?, as_json),
         Action::Recipients { id, outcome, continuation } => {
             let onward = onward(continuation);

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::Client;
 use super::notifications::show;
+use super::table::{cell, list};
+use super::{Client, watch};
 use crate::role::Failure;
 
 /// A notification as given on the command line.
@@ -37,14 +38,20 @@ pub struct Draft {
     pub dry_run: bool,
 }
 
-/// Posts it and shows the answer.
+/// Posts it and shows the answer, or how it goes on until it is over.
 ///
 /// # Errors
 /// What went wrong, in a sentence.
-pub async fn run(client: &Client, draft: &Draft, as_json: bool) -> Result<(), Failure> {
+pub async fn run(client: &Client, draft: &Draft, and_watch: bool, as_json: bool) -> Result<(), Failure> {
     let answer = client.post("/api/notifications", &body(draft)?).await?;
-    show(&answer, as_json);
-    Ok(())
+    if !and_watch {
+        show(&answer, as_json);
+        return Ok(());
+    }
+    for warning in list(&answer, "warnings") {
+        eprintln!("Warning: {}", cell(warning));
+    }
+    watch(client, answer["id"].as_str().unwrap_or_default(), as_json).await
 }
 
 fn body(draft: &Draft) -> Result<Value, Failure> {
