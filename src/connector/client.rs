@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::{SendOutcome, answered, retry_after};
 use crate::clock::Clock;
-use crate::identity::{BotToken, BotTokens, NoToken};
+use crate::identity::{BotToken, BotTokens, Instead, NoToken};
 use crate::protocol::AllowedHosts;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -104,8 +104,9 @@ impl Connector {
             return self.read(answered).await;
         };
         match tokens.instead_of(refused).await {
-            None => self.read(answered).await,
-            Some(fresh) => match self.post_with(url, activity, Some(&fresh)).await {
+            Instead::NotTheReason => self.read(answered).await,
+            Instead::None(why) => no_token(&why),
+            Instead::Fresh(fresh) => match self.post_with(url, activity, Some(&fresh)).await {
                 Ok(answered) => self.read(answered).await,
                 Err(error) => unanswered(&error),
             },

@@ -130,9 +130,6 @@ impl Edge {
             Route::WrongMethod(allowed) => return wrong_method(&allowed.join(", ")),
             Route::Unknown => return Answer::problem(404, "Not found", "there is no such route"),
         };
-        if let Some(refusal) = self.asked_by_a_page(&request) {
-            return refusal;
-        }
         let mut asked = Request {
             method: request.method().as_str().to_owned(),
             id,
@@ -141,6 +138,9 @@ impl Edge {
             headers: headers(request.headers()),
             body: None,
         };
+        if let Some(refusal) = self.asked_by_a_page(app, function, &asked.headers) {
+            return refusal;
+        }
         if let (Mode::Serve { gate, .. }, Trigger::Http { key: true, .. }) = (&self.mode, function.trigger())
             && let Some(refusal) = gate.refuse(&asked, &app.trust).await
         {
@@ -152,9 +152,12 @@ impl Edge {
             throw_away(request).await;
             return refusal;
         }
-        match self.read(app, request, BODY, BODY_DRAIN).await {
-            Ok(body) => asked.body = Some(body),
-            Err(unread) => return unread.answer(BODY),
+        // Where none belongs, none is read.
+        if asked.method == "POST" {
+            match self.read(app, request, BODY, BODY_DRAIN).await {
+                Ok(body) => asked.body = Some(body),
+                Err(unread) => return unread.answer(BODY),
+            }
         }
         let (answer, put_out) = serve_http(app, function, &asked).await;
         if let Mode::Serve { sink, .. } = &self.mode
@@ -165,23 +168,25 @@ impl Edge {
         answer
     }
 
-    /// Where nobody is asked for anything, or only the Functions host is meant, a web page must not be the one who asks,
-    /// neither by its own name (`Origin`) nor by a name of its own for this machine (`Host`).
-    fn asked_by_a_page(&self, request: &WireRequest) -> Option<Answer> {
-        let header =
-            |name| request.headers().get(name).map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()));
-        let is_open = match &self.mode {
-            Mode::Host => return None,
-            Mode::Serve { gate, .. } => matches!(gate, Gate::Open),
+    /// Where nobody is asked for anything, a web page must not be the one who asks, neither by its own name (`Origin`) nor
+    /// by a name of its own for this machine (`Host`; the Functions host may pass on any).
+    fn asked_by_a_page(&self, app: &App, function: Function, headers: &BTreeMap<String, String>) -> Option<Answer> {
+        let (is_open, has_own_name) = match (&self.mode, function.trigger()) {
+            (Mode::Serve { gate, .. }, Trigger::Http { key: true, .. }) => (matches!(gate, Gate::Open), true),
+            (Mode::Serve { .. }, _) => (app.trust.is_open() && function == Function::Messages, true),
+            (Mode::Host, _) => (app.trust.is_open() && function == Function::Messages, false),
         };
         let foreign = |host: &str| !is_this_machine(host);
-        let origin =
-            header(header::ORIGIN).is_some_and(|origin| foreign(origin.split_once("://").map_or("", |url| url.1)));
-        let named = header(header::HOST).is_some_and(|host| foreign(&host));
-        (is_open && (origin || named)).then(|| {
-            warn!("a web page's request was refused");
-            Answer::problem(403, "Forbidden", "without HERALD_API_KEY only this machine is answered, by its own name")
-        })
+        let page = |origin: &String| foreign(origin.split_once("://").map_or("", |url| url.1));
+        let origin = headers.get("origin").is_some_and(page);
+        let named = has_own_name && headers.get("host").is_some_and(|host| foreign(host));
+        if !is_open || !(origin || named) {
+            return None;
+        }
+        if let Some(others) = app.trust.worth_a_line() {
+            warn!(others, "a web page's request was refused");
+        }
+        Some(Answer::problem(403, "Forbidden", "without a key or token only this machine is answered, by its own name"))
     }
 
     /// Reads a body, as long as that is sensible.
@@ -209,7 +214,10 @@ impl Edge {
         };
         let done = match envelope::decode(function, &body) {
             Ok(Asked::Http(asked)) => {
-                let (answer, put_out) = answer_enveloped(app, function, asked).await;
+                let (answer, put_out) = match self.asked_by_a_page(app, function, &asked.headers) {
+                    Some(refusal) => (refusal, PutOut::default()),
+                    None => answer_enveloped(app, function, asked).await,
+                };
                 Ok(envelope::answered(function, &answer, &put_out))
             }
             Ok(Asked::Other(invocation)) => {

@@ -28,21 +28,25 @@ impl Gate {
             Self::Open => None,
             Self::Key(_) | Self::Closed if given.is_none() && takes_tokens => {
                 let refusal = trust.operator(&request.authorization).await.err()?;
-                warn!(%refusal, "a call of the operators' API was refused");
+                if let Some(others) = trust.worth_a_line() {
+                    warn!(%refusal, others, "a call of the operators' API was refused");
+                }
                 Some(Answer::distrusted(&refusal))
             }
             Self::Key(key) => {
                 let fits = given.is_some_and(|given| bool::from(given.as_bytes().ct_eq(key.reveal().as_bytes())));
-                (!fits).then(|| refused("expected the key in the header x-functions-key, or as ?code="))
+                (!fits).then(|| refused(trust, "expected the key in the header x-functions-key, or as ?code="))
             }
-            Self::Closed if takes_tokens => Some(refused("no key is set here; expected a bearer token")),
-            Self::Closed => Some(refused("no key is set here: HERALD_API_KEY opens the operators' API")),
+            Self::Closed if takes_tokens => Some(refused(trust, "no key is set here; expected a bearer token")),
+            Self::Closed => Some(refused(trust, "no key is set here: HERALD_API_KEY opens the operators' API")),
         }
     }
 }
 
-fn refused(detail: &str) -> Answer {
-    warn!("a call of the operators' API without the right key was refused");
+fn refused(trust: &Trust, detail: &str) -> Answer {
+    if let Some(others) = trust.worth_a_line() {
+        warn!(others, "a call of the operators' API without the right key was refused");
+    }
     Answer::problem(401, "Unauthorized", detail)
 }
 

@@ -15,7 +15,8 @@ use azure_identity::{
     ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
     ClientSecretCredentialOptions,
 };
-use url::Url;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Url, form_urlencoded};
 
 use super::certificate::Certificate;
 use super::exchange::Exchange;
@@ -96,7 +97,16 @@ impl Bot {
     /// A text of others without the bot's secret.
     pub(super) fn without_secret(&self, text: &str) -> String {
         match &self.proof {
-            Proof::Secret(secret) => text.replace(secret.reveal(), "(not shown)"),
+            // A short one would be found everywhere.
+            Proof::Secret(secret) if secret.reveal().len() >= 8 => {
+                let plain = secret.reveal();
+                let form: String = form_urlencoded::byte_serialize(plain.as_bytes()).collect();
+                let percent = utf8_percent_encode(plain, NON_ALPHANUMERIC).to_string();
+                [plain, &form, &percent]
+                    .into_iter()
+                    .fold(text.to_owned(), |text, form| text.replace(form, "(not shown)"))
+            }
+            Proof::Secret(_) => text.to_owned(),
             Proof::Certificate(_) | Proof::Managed | Proof::Federated { .. } | Proof::FederatedFile(_) => {
                 text.to_owned()
             }

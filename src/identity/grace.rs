@@ -32,6 +32,7 @@ const FAILED: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 struct Kept {
     token: Option<(AccessToken, Timestamp)>,
+    came: Option<Timestamp>,
     failed: Option<(Timestamp, String)>,
 }
 
@@ -49,10 +50,15 @@ impl Kept {
         let failed_within = |time| self.failed.as_ref().filter(|(at, _)| *at <= now && now < *at + time);
         match &self.token {
             Some((token, ends)) if *ends > now + EARLY => Next::Use(token.clone()),
-            Some((token, ends)) if *ends > now + LEAST => match failed_within(AGAIN) {
-                Some(_) => Next::Use(token.clone()),
-                None => Next::Ask(Some(token.clone())),
-            },
+            Some((token, ends)) if *ends > now + LEAST => {
+                // One that never lives longer is not asked for with every send.
+                let is_new = self.came.is_some_and(|came| came <= now && now < came + AGAIN);
+                if is_new || failed_within(AGAIN).is_some() {
+                    Next::Use(token.clone())
+                } else {
+                    Next::Ask(Some(token.clone()))
+                }
+            }
             Some(_) | None => match failed_within(FAILED) {
                 Some((_, why)) => Next::Fail(why.clone()),
                 None => Next::Ask(None),
@@ -108,7 +114,9 @@ impl Graceful {
                 let now = self.clock.now();
                 let ends = Timestamp::from_timestamp(token.expires_on.unix_timestamp(), 0).unwrap_or(now);
                 if is_sendable(&token) && ends > now + LEAST {
-                    self.keep(&scope, |kept| *kept = Kept { token: Some((token.clone(), ends)), failed: None });
+                    self.keep(&scope, |kept| {
+                        *kept = Kept { token: Some((token.clone(), ends)), came: Some(now), failed: None }
+                    });
                     return Ok(token);
                 }
                 "it is over already, or no header can carry it".to_owned()

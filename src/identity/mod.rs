@@ -21,7 +21,7 @@ use azure_identity::{
 pub use bot::{Bot, Proof};
 pub use grace::Graceful;
 pub use secret::Secret;
-pub use tokens::{BotToken, BotTokens, NoToken};
+pub use tokens::{BotToken, BotTokens, Instead, NoToken};
 
 use crate::clock::Clock;
 

@@ -13,6 +13,8 @@ use crate::clock::{Clock, Timestamp};
 
 /// A refused token is replaced at most this often: when the fresh one is refused too, the token was not the reason.
 const REPLACE: Duration = Duration::from_secs(60);
+/// How long after a fresh token could not be had the next one is asked for.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// There is no token: the text says who asked, why not, and what to do. Come back after a while.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,6 +27,24 @@ pub struct BotToken {
     /// The token.
     pub secret: Secret,
     generation: u64,
+}
+
+/// What stands in for a refused token.
+#[derive(Debug, Clone)]
+pub enum Instead {
+    /// A fresh one.
+    Fresh(BotToken),
+    /// A fresh one might help, and there is none: nothing can be sent for a while.
+    None(NoToken),
+    /// A fresh one was refused just now: the token is not the reason.
+    NotTheReason,
+}
+
+/// How the last replacement went.
+#[derive(Debug, Clone)]
+struct Replaced {
+    at: Timestamp,
+    failed: Option<NoToken>,
 }
 
 #[derive(Debug)]
@@ -40,8 +60,8 @@ pub struct BotTokens {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     current: Mutex<Generation>,
-    /// When a refused token was last to be replaced; whoever replaces one holds it.
-    replaced: tokio::sync::Mutex<Option<Timestamp>>,
+    /// Whoever replaces a token holds it.
+    replaced: tokio::sync::Mutex<Option<Replaced>>,
 }
 
 impl BotTokens {
@@ -78,32 +98,32 @@ impl BotTokens {
         Ok(BotToken { secret: Secret::new(token.token.secret().to_owned()), generation })
     }
 
-    /// A fresh token in place of one that was refused; none when that is not worth a try. The old one stays for
-    /// everybody until there is a fresh one: it may have been refused for one conversation's sake.
-    pub async fn instead_of(&self, refused: &BotToken) -> Option<BotToken> {
+    /// A fresh token in place of one that was refused. The old one stays for everybody until there is a fresh one: it
+    /// may have been refused for one conversation's sake.
+    pub async fn instead_of(&self, refused: &BotToken) -> Instead {
         let mut replaced = self.replaced.lock().await;
         let number = self.current().number;
         if refused.generation != number {
-            return self.token().await.ok();
+            return self.token().await.map_or_else(Instead::None, Instead::Fresh);
         }
         let now = self.clock.now();
-        if replaced.is_some_and(|at| at <= now && now < at + REPLACE) {
-            return None;
+        let last = replaced.as_ref().filter(|last| last.at <= now);
+        match last {
+            Some(Replaced { at, failed: None }) if now < *at + REPLACE => return Instead::NotTheReason,
+            Some(Replaced { at, failed: Some(why) }) if now < *at + AGAIN => return Instead::None(why.clone()),
+            Some(_) | None => {}
         }
-        *replaced = Some(now);
+        let fresh = self.replace(number + 1).await;
+        *replaced = Some(Replaced { at: self.clock.now(), failed: fresh.as_ref().err().cloned() });
+        fresh.map_or_else(Instead::None, Instead::Fresh)
+    }
+
+    async fn replace(&self, number: u64) -> Result<BotToken, NoToken> {
         warn!(bot = self.bot.app_id, "the Bot Connector refused a token; a fresh one is asked for");
-        let credential = credential(&self.bot, &self.clock, &self.chance).ok()?;
-        let fresh = self.ask(&credential, number + 1).await;
-        match fresh {
-            Ok(fresh) => {
-                *self.current() = Generation { number: number + 1, credential };
-                Some(fresh)
-            }
-            Err(why) => {
-                warn!(%why, "there is no fresh token");
-                None
-            }
-        }
+        let credential = credential(&self.bot, &self.clock, &self.chance).map_err(NoToken)?;
+        let fresh = self.ask(&credential, number).await?;
+        *self.current() = Generation { number, credential };
+        Ok(fresh)
     }
 }
 

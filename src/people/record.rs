@@ -62,7 +62,7 @@ pub async fn record(
     let meaning = signal(activity, channel);
     // A clock that is ahead must not shut out what comes after it for longer than a day.
     let at = activity.timestamp.map_or(received, |at| at.min(received + AHEAD));
-    if evidence.names_copilot() {
+    if evidence.names_copilot() && is_teams(activity) {
         entomb(registry, bot, &activity.conversation_id, at).await?;
     }
     if meaning == Signal::Ignored {
@@ -95,12 +95,18 @@ pub async fn record(
     Ok(Recorded::Person { person: Box::new(person), here: Box::new(Reference::first(&sighting)), channel, repeated })
 }
 
-/// Whose person it is. Teams vouches for the ids that it names; on other channels (Direct Line, Web Chat) the client may
-/// choose them, so who is met there is somebody else, whatever the ids.
+/// Teams vouches for the ids that it names; on other channels (Direct Line, Web Chat) the client may choose them, so
+/// nothing that is said there is about anybody or any conversation of Teams.
+fn is_teams(activity: &Activity) -> bool {
+    activity.base_channel() == "msteams"
+}
+
+/// Whose person it is: on another channel than Teams somebody else, whatever tenant and ids are named.
 fn tenant(activity: &Activity) -> String {
-    let tenant = activity.tenant().unwrap_or(NO_TENANT).to_lowercase();
-    let base = activity.base_channel();
-    if base == "msteams" { tenant } else { format!("{tenant}/{}", base.chars().take(CHANNEL).collect::<String>()) }
+    if is_teams(activity) {
+        return activity.tenant().unwrap_or(NO_TENANT).to_lowercase();
+    }
+    format!("{NO_TENANT}/{}", activity.base_channel().chars().take(CHANNEL).collect::<String>())
 }
 
 /// From here on the conversation is never a Teams chat, for anybody. Holders stay listed until they are demoted, so
@@ -147,7 +153,8 @@ fn identity(activity: &Activity) -> Option<Identity> {
         named && (account.id.is_none() || account.id.as_deref() != bot)
     };
     let account = Some(&activity.from).filter(is_person).or_else(|| activity.members_added.iter().find(is_person))?;
-    Some(Identity { user_id: account.id.clone(), aad_object_id: account.aad_object_id.clone() })
+    let aad_object_id = account.aad_object_id.clone().filter(|_| is_teams(activity));
+    Some(Identity { user_id: account.id.clone(), aad_object_id })
 }
 
 fn sighting(activity: &Activity, evidence: Evidence, signal: Signal, at: Timestamp, received: Timestamp) -> Sighting {

@@ -143,6 +143,12 @@ impl Trust {
         Ok(Caller::Itself)
     }
 
+    /// Whether nobody is asked who sends activities (`HERALD_AUTH=off`).
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.policy.channel.is_none()
+    }
+
     /// Whether operators' tokens are taken at all.
     #[must_use]
     pub fn takes_operators(&self) -> bool {

@@ -40,7 +40,7 @@ async fn rest(wire: &mut TcpStream) -> String {
 #[tokio::test]
 async fn whoever_says_nothing_is_not_waited_for() {
     let head = Some(Duration::from_millis(200));
-    let (address, _closing) = listener(Limits { connections: 2, head }).await;
+    let (address, _closing) = listener(Limits { connections: 2, head, ..Limits::ANYBODY }).await;
     let mut silent = connect(address, "").await;
     let mut slow = connect(address, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow").await;
     // Both places are taken; the third is answered when they are free again.
@@ -48,6 +48,22 @@ async fn whoever_says_nothing_is_not_waited_for() {
     assert!(rest(&mut third).await.starts_with("HTTP/1.1 200"));
     assert_eq!(rest(&mut silent).await, "");
     assert!(!rest(&mut slow).await.contains("200"));
+}
+
+#[tokio::test]
+async fn whoever_never_reads_makes_room_for_others() {
+    let (address, _closing) = listener(Limits { connections: 8, head: None, idle: Duration::from_millis(100) }).await;
+    let ask = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+    let mut deaf = Vec::new();
+    for _ in 0..8 {
+        let mut wire = TcpStream::connect(address).await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_millis(50), wire.write_all(ask.as_bytes())).await;
+        deaf.push(wire);
+    }
+    let mut ninth = connect(address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let mut text = Vec::new();
+    let read = tokio::time::timeout(SOON, ninth.read_to_end(&mut text)).await;
+    assert!(read.is_ok() && text.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&text));
 }
 
 #[tokio::test]
@@ -117,6 +133,10 @@ async fn a_web_page_cannot_drive_what_is_open_on_this_machine() {
     let posted = herald.http.post(herald.url("/api/notifications")).header("origin", "https://evil.example");
     let body = json!({"content": {"text": "x"}, "audience": {"all": true}});
     assert_eq!(posted.json(&body).send().await.unwrap().status(), 403);
+    // A key for the operators guards nothing of the bot endpoint.
+    let half = Herald::with(&[("HERALD_API_KEY", "right")]).await;
+    let posted = half.http.post(half.url("/api/messages")).header("origin", "https://evil.example");
+    assert_eq!(posted.json(&crate::support::install(&half.teams, "ana")).send().await.unwrap().status(), 403);
     // Whoever has a key is nobody's page.
     let guarded = Herald::with(&[("HERALD_API_KEY", "right")]).await;
     let asked = guarded.http.get(guarded.url("/api/users?code=right")).header("host", "herald.example");

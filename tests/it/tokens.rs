@@ -80,9 +80,13 @@ async fn a_token_that_one_conversation_refuses_stays_good_for_the_others() {
     assert_eq!(scene.herald.notify(to_all("first")).await["counts"]["sent"], 3);
     scene.herald.teams.always("a:p1", Behaviour::Refused(401, "Unauthorized"));
     scene.authority.asked().is_away = true;
-    let status = scene.herald.notify(to_all("n")).await;
-    assert_eq!((&status["counts"]["sent"], &status["counts"]["failed"]["unauthorized"]), (&json!(2), &json!(1)));
-    assert_eq!(scene.herald.notify(to_all("m")).await["counts"]["sent"], 2);
+    assert_eq!(scene.herald.post("/api/notifications", &to_all("n")).await.0, 202);
+    let status = scene.herald.until("n", |status| status["counts"]["sent"] == 2).await;
+    assert_eq!((&status["counts"]["pending"], &status["counts"]["failed"]), (&json!(1), &json!({})), "{status}");
+    scene.authority.asked().is_away = false;
+    scene.herald.clock.0.store(30, Ordering::Relaxed);
+    let status = scene.herald.over("n").await;
+    assert_eq!(status["counts"]["failed"]["unauthorized"], 1, "the fresh token was refused too: {status}");
 }
 
 #[tokio::test]

@@ -374,8 +374,14 @@ async fn other_channels_know_nobody_of_teams() {
     assert_eq!(scene.herald.notify(body).await["counts"]["sent"], 1);
     let to: Vec<_> = scene.herald.teams.received().into_iter().map(|message| message.conversation_id).collect();
     assert_eq!(to.last().unwrap(), "a:ceo", "{to:?}");
+    // Nor does it say anything of a conversation of Teams.
+    forged["conversation"] = json!({"id": "a:ceo", "tenantId": "fake"});
+    forged["channelData"] = json!({"productContext": "COPILOT", "tenant": {"id": "fake"}});
+    assert_eq!(scene.tell(&itself, &forged).await, 200);
+    assert!(scene.herald.reachable("ceo").await);
+    assert_eq!(scene.herald.get("/api/users/object-ceo").await.1["users"].as_array().unwrap().len(), 1);
     let (_, users) = scene.herald.get("/api/users/29:mallory").await;
     let tenants: Vec<_> = users["users"].as_array().unwrap().iter().map(|user| user["tenantId"].clone()).collect();
-    assert_eq!(tenants, [json!("tenant"), json!("tenant/directline")]);
-    assert_eq!(users["users"][0]["reachable"], true, "and nobody was muted: {users}");
+    assert_eq!(tenants, [json!("none/directline"), json!("tenant")]);
+    assert_eq!(users["users"][1]["reachable"], true, "and nobody was muted: {users}");
 }
