@@ -20,6 +20,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Teams answers within a second; a send that takes longer than this is doubtful. Shorter than
 /// what the end of a process may take.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long whoever has no token waits for the next try: longer than a failed request for one stands.
+const NO_TOKEN: Duration = Duration::from_secs(15);
 /// More of an error body than this is not read: a code stands at its beginning.
 const BODY: usize = 64 * 1024;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -141,7 +143,7 @@ impl Connector {
 /// Nothing went out. Batches see to a token beforehand, so this is mostly about replies.
 fn no_token(why: &NoToken) -> SendOutcome {
     warn!(%why, "nothing is sent: the bot has no token");
-    SendOutcome::Unavailable { reason: "noToken".into(), retry_after: None }
+    SendOutcome::NotTried { reason: "noToken".into(), retry_after: NO_TOKEN }
 }
 
 /// A call without an answer: what failed before the request went out can be tried again, what failed after is doubtful.

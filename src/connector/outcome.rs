@@ -29,6 +29,13 @@ pub enum SendOutcome {
         /// When Teams says to come back.
         retry_after: Option<Duration>,
     },
+    /// Nothing was tried, for a reason that is ours and not the recipient's. No attempt.
+    NotTried {
+        /// For the record.
+        reason: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// It did not go out; trying again may help.
     Unavailable {
         /// For the record.

@@ -47,6 +47,7 @@ pub fn settle(outcome: SendOutcome, attempt: Attempt, policy: OnUncertain, now: 
             let after = now + retry_after.unwrap_or_else(|| unasked(attempt, now));
             only(again(attempt, after, "preconditionFailed".into(), now))
         }
+        SendOutcome::NotTried { reason, retry_after } => only(again(attempt, now + retry_after, reason, now)),
         SendOutcome::Unavailable { reason, retry_after } => {
             let after = now + retry_after.unwrap_or_else(|| backoff(attempt.attempts, chance));
             only(again(counted, after, reason, now))
@@ -114,6 +115,8 @@ mod tests {
             now(SendOutcome::Busy { retry_after: None }, 7, report).state,
             pending(7, 15, "preconditionFailed", false)
         );
+        let not_tried = SendOutcome::NotTried { reason: "noToken".into(), retry_after: Duration::from_secs(15) };
+        assert_eq!(now(not_tried, 7, report).state, pending(7, 25, "noToken", false));
         assert_eq!(now(unavailable(), 0, report).state, pending(1, 12, "http503", false));
         assert_eq!(now(unavailable(), 2, report).state, pending(3, 18, "http503", false));
         let failed = RecipientState::Failed { at: at(10), reason: "http503".into() };

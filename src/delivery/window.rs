@@ -201,6 +201,7 @@ fn is_timeout(outcome: &SendOutcome) -> bool {
         SendOutcome::Sent { .. }
         | SendOutcome::Throttled { .. }
         | SendOutcome::Busy { .. }
+        | SendOutcome::NotTried { .. }
         | SendOutcome::Refused { .. } => false,
     }
 }
