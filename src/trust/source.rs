@@ -1,5 +1,6 @@
 //! Where keys come from: metadata that names a set, over HTTP. One look at a time, whoever asks.
 
+use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -134,7 +135,7 @@ impl Keys {
     }
 
     async fn get(&self, url: Url) -> Result<String, String> {
-        let plain = |error: reqwest::Error| error.without_url().to_string();
+        let plain = |error: reqwest::Error| root(&error.without_url());
         let mut response = self.http.get(url).send().await.map_err(plain)?;
         if !response.status().is_success() {
             return Err(format!("it answered {}", response.status().as_u16()));
@@ -148,4 +149,13 @@ impl Keys {
         }
         String::from_utf8(body).map_err(|_| "it answered with something that is no text".into())
     }
+}
+
+/// What is at the bottom of an error, such as "connection refused": the layers above only say that something failed.
+fn root(error: &dyn Error) -> String {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
 }
