@@ -27,8 +27,6 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Hosts that messages may be sent to.
     pub hosts: AllowedHosts,
-    /// The bot's app id, where it has one.
-    pub app_id: Option<String>,
     /// Who is believed.
     pub trust: Arc<Trust>,
     /// What tells the Copilot window in Teams.
@@ -68,7 +66,6 @@ impl App {
             delivery,
             store,
             hosts: config.hosts.clone(),
-            app_id: app_id.map(str::to_owned),
             trust,
             teams_copilot: config.teams_copilot.clone(),
             tasks: TaskTracker::new(),

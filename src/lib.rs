@@ -24,10 +24,11 @@
 //! ```text
 //! chance        -> (nothing)
 //! clock         -> (nothing)
+//! direct        -> (nothing)
 //! telemetry     -> (nothing)
 //! cli           -> (nothing)
 //! simulator     -> (nothing)
-//! identity      -> chance, clock
+//! identity      -> chance, clock, direct
 //! store         -> clock, identity
 //! protocol      -> clock
 //! channel       -> protocol
@@ -35,19 +36,19 @@
 //! replies       -> channel, people
 //! notifications -> clock, people, protocol, store
 //! governor      -> clock, store
-//! trust         -> clock, protocol
-//! connector     -> clock, identity, notifications, people, protocol
+//! trust         -> clock, direct, protocol
+//! connector     -> clock, direct, identity, notifications, people, protocol
 //! delivery      -> chance, clock, connector, governor, notifications, people, store
 //! config        -> channel, identity, protocol, trust
 //! app           -> chance, channel, clock, config, connector, delivery, governor, identity, people, protocol, store, trust
 //! functions     -> app, channel, clock, connector, delivery, notifications, people, protocol, replies, store, trust
 //! http          -> app, config, delivery, functions, protocol, trust
-//! role          -> app, chance, clock, config, delivery, functions, http, simulator, store, telemetry
+//! role          -> app, chance, clock, config, delivery, direct, functions, http, simulator, store, telemetry
 //! ```
 //!
 //! What decides is pure: classification, the lifecycle of references, reachability, what an answer of Teams means,
 //! the ledger's arithmetic, pace, the layout in Cosmos DB. What acts is thin. SQLite is named in `store::embedded` only,
-//! Cosmos DB in `store::cosmos`, Entra identities in [`identity`], JSON Web Tokens in [`trust`] and `identity`, reqwest in the four clients, axum at the HTTP edge and
+//! Cosmos DB in `store::cosmos`, Entra identities in [`identity`], JSON Web Tokens in [`trust`] and `identity`, reqwest in [`direct`] and where requests are sent, axum at the HTTP edge and
 //! in the simulated Teams.
 
 pub mod app;
@@ -58,6 +59,7 @@ pub mod clock;
 pub mod config;
 pub mod connector;
 pub mod delivery;
+pub mod direct;
 pub mod functions;
 pub mod governor;
 pub mod http;

@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
-use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tracing::{debug, warn};
 
 use super::{SendOutcome, answered, retry_after};
 use crate::clock::Clock;
+use crate::direct;
 use crate::identity::{BotToken, BotTokens, Instead, NoToken};
 use crate::protocol::AllowedHosts;
 
-const CONNECT: Duration = Duration::from_secs(5);
 /// Teams answers within a second; a send that takes longer than this is doubtful. Shorter than
 /// what the end of a process may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -51,16 +50,8 @@ impl Connector {
     ///
     /// # Errors
     /// When the TLS roots of the system cannot be read.
-    #[expect(clippy::disallowed_methods, reason = "the room of the client")]
     pub fn new(hosts: AllowedHosts, tokens: Option<Arc<BotTokens>>, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .redirect(Policy::none())
-            .no_proxy()
-            .user_agent(concat!("herald/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| error.to_string())?;
+        let http = direct::client(ANSWER)?;
         Ok(Self { http, hosts: Arc::new(hosts), tokens, clock })
     }
 

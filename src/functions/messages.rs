@@ -76,8 +76,7 @@ fn refuse(app: &App, caller: &Caller, activity: &Activity) -> Option<Answer> {
     let Some(named) = activity.bot() else {
         return Some(Answer::field_problem(400, "Not an activity", "recipient.id", "it is missing or empty"));
     };
-    let is_other = |app_id: &String| !app_id.eq_ignore_ascii_case(named);
-    if app.app_id.as_ref().is_some_and(is_other) {
+    if app.trust.app_id().is_some_and(|app_id| !app_id.eq_ignore_ascii_case(named)) {
         warn!(bot = named, "an activity for another bot was refused");
         return Some(Answer::field_problem(403, "Forbidden", "recipient.id", "expected 28: and the bot's app id"));
     }

@@ -5,19 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::{ClientOptions, Transport};
-use reqwest::redirect::Policy;
 
-const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(8);
 
 /// The client.
 ///
 /// # Errors
-/// When the TLS roots of the system cannot be read.
-#[expect(clippy::disallowed_methods, reason = "the room of the client")]
+/// As [`crate::direct::client`].
 pub(super) fn client() -> Result<reqwest::Client, String> {
-    let builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(ANSWER).redirect(Policy::none());
-    builder.no_proxy().build().map_err(|error| error.to_string())
+    crate::direct::client(ANSWER)
 }
 
 /// The SDK's options with this client.

@@ -1,10 +1,8 @@
 //! Where keys come from: metadata that names a set, over HTTP. One look at a time, whoever asks.
 
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -12,10 +10,11 @@ use url::Url;
 
 use super::{KeySet, Known, Lookup, PublicKey, read};
 use crate::clock::{Clock, until};
+use crate::direct;
 use crate::protocol::is_private;
 
-const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long a look may take.
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// How long an activity waits for a look. Teams waits fifteen seconds for its answer.
 const WAIT: Duration = Duration::from_secs(3);
 /// Published sets have some ten thousand bytes.
@@ -31,20 +30,6 @@ pub(super) struct Keys {
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
     turn: tokio::sync::Mutex<()>,
-}
-
-/// The client that asks for keys: no redirects, so that the answer is from whom it was asked.
-///
-/// # Errors
-/// When the TLS roots of the system cannot be read.
-#[expect(clippy::disallowed_methods, reason = "the room of the client")]
-pub(super) fn client() -> Result<reqwest::Client, String> {
-    let builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(ANSWER).redirect(Policy::none());
-    builder
-        .no_proxy()
-        .user_agent(concat!("herald/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| error.to_string())
 }
 
 impl Keys {
@@ -135,7 +120,7 @@ impl Keys {
     }
 
     async fn get(&self, url: Url) -> Result<String, String> {
-        let plain = |error: reqwest::Error| root(&error.without_url());
+        let plain = |error: reqwest::Error| direct::root(&error.without_url());
         let mut response = self.http.get(url).send().await.map_err(plain)?;
         if !response.status().is_success() {
             return Err(format!("it answered {}", response.status().as_u16()));
@@ -149,13 +134,4 @@ impl Keys {
         }
         String::from_utf8(body).map_err(|_| "it answered with something that is no text".into())
     }
-}
-
-/// What is at the bottom of an error, such as "connection refused": the layers above only say that something failed.
-fn root(error: &dyn Error) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
 }

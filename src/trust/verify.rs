@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::is_among;
 use super::remembered::Remembered;
-use super::source::{Keys, client};
+use super::source::{ANSWER, Keys};
 use super::{Claims, Distrust, EntraTenant, Lookup, NoBearer, NotVouched, Policy, PublicKey, bearer};
 use crate::clock::{Clock, Timestamp};
+use crate::direct;
 
 /// Refusals are logged this often at most.
 const LINE: TimeDelta = TimeDelta::seconds(1);
@@ -101,7 +102,7 @@ impl Trust {
     /// # Errors
     /// When no HTTP client can be made: the reason.
     pub fn new(policy: Policy, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let http = client()?;
+        let http = direct::client(ANSWER)?;
         let keys = |metadata: &url::Url| Arc::new(Keys::new(metadata.clone(), http.clone(), Arc::clone(&clock)));
         let channel = policy.channel.as_ref().map(|channel| keys(&channel.metadata));
         let entra = policy.entra.as_ref().map(|entra| keys(&entra.metadata));
@@ -136,17 +137,20 @@ impl Trust {
         let Some(entra) = entra.filter(|entra| is_among(&issuer, &entra.issuers)) else {
             return Err(Distrust::Issuer.into());
         };
-        let authentic = self.authentic(token, self.entra.as_ref()).await?;
-        authentic.claims.by_itself(entra, &channel.app_id, self.clock.now())?;
-        authentic.signed_for(entra)?;
-        self.remember(token, &authentic);
+        self.by_entra(token, entra, |claims, now| claims.by_itself(entra, &channel.app_id, now)).await?;
         Ok(Caller::Itself)
     }
 
-    /// Whether nobody is asked who sends activities (`HERALD_AUTH=off`).
+    /// The bot that activities must be for; none: nobody is asked who sends them (`HERALD_AUTH=off`).
+    #[must_use]
+    pub fn app_id(&self) -> Option<&str> {
+        self.policy.channel.as_ref().map(|channel| channel.app_id.as_str())
+    }
+
+    /// Whether nobody is asked who sends activities.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.policy.channel.is_none()
+        self.app_id().is_none()
     }
 
     /// Whether operators' tokens are taken at all.
@@ -167,8 +171,18 @@ impl Trust {
         if !is_among(&issuer(token)?, &entra.issuers) {
             return Err(Distrust::Issuer.into());
         }
+        self.by_entra(token, entra, |claims, now| claims.by_operator(entra, audience, now)).await
+    }
+
+    /// Whether a token is Entra's for this tenant, and `judge` believes its claims.
+    async fn by_entra(
+        &self,
+        token: &str,
+        entra: &EntraTenant,
+        judge: impl FnOnce(&Claims, Timestamp) -> Result<(), Distrust>,
+    ) -> Result<(), Refusal> {
         let authentic = self.authentic(token, self.entra.as_ref()).await?;
-        authentic.claims.by_operator(entra, audience, self.clock.now())?;
+        judge(&authentic.claims, self.clock.now())?;
         authentic.signed_for(entra)?;
         self.remember(token, &authentic);
         Ok(())

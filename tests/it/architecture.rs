@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("chance", &[]),
     ("clock", &[]),
+    ("direct", &[]),
     ("telemetry", &[]),
     ("cli", &[]),
     ("simulator", &[]),
-    ("identity", &["chance", "clock"]),
+    ("identity", &["chance", "clock", "direct"]),
     ("store", &["clock", "identity"]),
     ("protocol", &["clock"]),
     ("channel", &["protocol"]),
@@ -19,8 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("replies", &["channel", "people"]),
     ("notifications", &["clock", "people", "protocol", "store"]),
     ("governor", &["clock", "store"]),
-    ("trust", &["clock", "protocol"]),
-    ("connector", &["clock", "identity", "notifications", "people", "protocol"]),
+    ("trust", &["clock", "direct", "protocol"]),
+    ("connector", &["clock", "direct", "identity", "notifications", "people", "protocol"]),
     ("delivery", &["chance", "clock", "connector", "governor", "notifications", "people", "store"]),
     ("config", &["channel", "identity", "protocol", "trust"]),
     (
@@ -57,7 +58,22 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["app", "config", "delivery", "functions", "protocol", "trust"]),
-    ("role", &["app", "chance", "clock", "config", "delivery", "functions", "http", "simulator", "store", "telemetry"]),
+    (
+        "role",
+        &[
+            "app",
+            "chance",
+            "clock",
+            "config",
+            "delivery",
+            "direct",
+            "functions",
+            "http",
+            "simulator",
+            "store",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// Outside systems, and the only places that name them.
@@ -67,7 +83,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("azure_identity", &["src/identity/"]),
     ("rusqlite", &["src/store/embedded/"]),
     ("jsonwebtoken", &["src/identity/certificate.rs", "src/trust/"]),
-    ("reqwest", &["src/connector/client.rs", "src/identity/", "src/role/operator/client.rs", "src/trust/source.rs"]),
+    (
+        "reqwest",
+        &[
+            "src/connector/client.rs",
+            "src/direct.rs",
+            "src/identity/",
+            "src/role/operator/client.rs",
+            "src/trust/source.rs",
+        ],
+    ),
     ("axum", &["src/http/", "src/simulator/"]),
     ("hyper", &["src/http/listen.rs"]),
     ("hyper_util", &["src/http/listen.rs"]),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
+use crate::direct;
 use crate::role::Failure;
 
 /// Which Herald, and the key to it.
@@ -90,7 +91,7 @@ impl Client {
             (None, None) => request,
         };
         let unreachable = |error: reqwest::Error| {
-            Failure::Other(format!("no Herald answers at {}: {}", self.access.url, root(&error)))
+            Failure::Other(format!("no Herald answers at {}: {}", self.access.url, direct::root(&error)))
         };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
@@ -103,15 +104,6 @@ impl Client {
         let hint = if status.as_u16() == 401 { " (--key, --token)" } else { "" };
         Err(Failure::Other(format!("refused with {}: {detail}{hint}", status.as_u16())))
     }
-}
-
-/// What is at the bottom of an error, such as "connection refused": the layers above only say that something failed.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
 }
 
 /// A segment of a path.

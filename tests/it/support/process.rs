@@ -40,32 +40,26 @@ pub fn free_folder() -> tempfile::TempDir {
 impl Child {
     /// Starts `herald serve` and reads where it listens.
     pub fn serve(folder: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::started(folder, settings, Stdio::piped())
+    }
+
+    /// The same, and what it says goes into a file.
+    pub fn serve_into(folder: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
+        Self::started(folder, settings, std::fs::File::create(log).unwrap().into())
+    }
+
+    fn started(folder: &Path, settings: &[(&str, &str)], stderr: Stdio) -> Self {
         let mut command = herald(&["serve"], settings);
         command.env("HERALD_DATA_DIR", folder).env("HERALD_LISTEN", "127.0.0.1:0");
-        command.env("HERALD_SCHEDULE", "* * * * * *").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("HERALD_SCHEDULE", "* * * * * *").stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Some(url) = line.trim().strip_prefix("listening on ").map(str::to_owned) else {
             let mut errors = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut errors).unwrap());
             panic!("herald serve did not start: {line}{errors}");
         };
-        Self { child, url }
-    }
-
-    /// Starts `herald serve` and writes what it says into a file.
-    pub fn serve_into(folder: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
-        let mut command = herald(&["serve"], settings);
-        command
-            .env("HERALD_DATA_DIR", folder)
-            .env("HERALD_LISTEN", "127.0.0.1:0")
-            .env("HERALD_SCHEDULE", "* * * * * *");
-        command.stdout(Stdio::piped()).stderr(std::fs::File::create(log).unwrap());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").expect("herald serve starts").to_owned();
         Self { child, url }
     }
 
