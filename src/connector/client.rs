@@ -1,28 +1,23 @@
-//! The only room that sends: one HTTP client, the allow-list checked again at every call, no redirects, and the bot's
-//! token only to a host that was checked.
+//! The only room that sends: the allow-list is checked again at every call, and the bot's token goes only to a host
+//! that was checked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::{SendOutcome, answered, retry_after};
+use super::answer::{self, Said, Status};
+use super::opening::{OpenOutcome, opened};
+use super::wire::{Http, Wire, WireAnswer};
+use super::{SendOutcome, Unanswered, answered, retry_after, unanswered};
 use crate::clock::Clock;
-use crate::direct;
 use crate::identity::{BotToken, BotTokens, Instead, NoToken};
 use crate::protocol::AllowedHosts;
 
-/// Teams answers within a second; a send that takes longer than this is doubtful. Shorter than
-/// what the end of a process may take.
-const ANSWER: Duration = Duration::from_secs(10);
 /// How long whoever has no token waits for the next try: longer than a failed request for one stands.
 const NO_TOKEN: Duration = Duration::from_secs(15);
-/// More of an error body than this is not read: a code stands at its beginning.
-const BODY: usize = 64 * 1024;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Where a message goes.
@@ -39,20 +34,49 @@ pub struct Target<'a> {
 /// A client of the Bot Connector.
 #[derive(Debug, Clone)]
 pub struct Connector {
-    http: reqwest::Client,
+    wire: Arc<dyn Wire>,
     hosts: Arc<AllowedHosts>,
     tokens: Option<Arc<BotTokens>>,
     clock: Arc<dyn Clock>,
 }
 
+/// What came of a call.
+pub(super) enum Reply {
+    /// Teams spoke.
+    Spoke {
+        /// The status.
+        status: u16,
+        /// When to come back.
+        retry_after: Option<Duration>,
+        /// What the body says.
+        said: Said,
+    },
+    /// Nobody did.
+    Silence(Unanswered),
+    /// The bot has no token: nothing went out.
+    NoToken,
+    /// The host is not on the list: nothing went out.
+    NotAllowed,
+}
+
 impl Connector {
-    /// A connector that sends to these hosts only; without tokens nothing asks for any.
+    /// A connector over HTTP that sends to these hosts only; without tokens nothing asks for any.
     ///
     /// # Errors
     /// When the TLS roots of the system cannot be read.
     pub fn new(hosts: AllowedHosts, tokens: Option<Arc<BotTokens>>, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let http = direct::client(ANSWER)?;
-        Ok(Self { http, hosts: Arc::new(hosts), tokens, clock })
+        Ok(Self::over(Arc::new(Http::new()?), hosts, tokens, clock))
+    }
+
+    /// A connector over any wire.
+    #[must_use]
+    pub fn over(
+        wire: Arc<dyn Wire>,
+        hosts: AllowedHosts,
+        tokens: Option<Arc<BotTokens>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { wire, hosts: Arc::new(hosts), tokens, clock }
     }
 
     /// Sees to a token before anything is marked as being sent.
@@ -72,79 +96,64 @@ impl Connector {
 
     /// Sends an activity into a conversation.
     pub async fn send(&self, target: Target<'_>, activity: &Value) -> SendOutcome {
-        let Ok(base) = self.hosts.check(target.service_url) else {
-            return SendOutcome::Refused { reason: "serviceHostNotAllowed".into(), teaches: None };
-        };
         let segment = |text| utf8_percent_encode(text, SEGMENT);
         let mut path = format!("v3/conversations/{}/activities", segment(target.conversation_id));
         if let Some(activity_id) = target.reply_to {
             path += &format!("/{}", segment(activity_id));
         }
-        self.post(&base.join(&path), activity).await
+        match self.call(target.service_url, &path, activity).await {
+            Reply::Spoke { status, retry_after, said } => answered(status, retry_after, &said),
+            Reply::Silence(why) => unanswered(why),
+            Reply::NoToken => SendOutcome::NotTried { reason: "noToken".into(), retry_after: NO_TOKEN },
+            Reply::NotAllowed => SendOutcome::Refused { reason: "serviceHostNotAllowed".into(), teaches: None },
+        }
+    }
+
+    /// Opens the Teams chat with somebody: the same one again where there is one. Nothing is written into it.
+    pub async fn open(&self, service_url: &str, body: &Value) -> OpenOutcome {
+        opened(self.call(service_url, "v3/conversations", body).await, NO_TOKEN)
     }
 
     /// Posts with the bot's token, and once more with a fresh one when it is refused: a 401 delivers nothing.
-    async fn post(&self, url: &str, activity: &Value) -> SendOutcome {
+    async fn call(&self, service_url: &str, path: &str, body: &Value) -> Reply {
+        let Ok(base) = self.hosts.check(service_url) else { return Reply::NotAllowed };
+        let (url, json) = (base.join(path), body.to_string());
         let token = match self.token().await {
             Ok(token) => token,
             Err(why) => return no_token(&why),
         };
-        let answered = match self.post_with(url, activity, token.as_ref()).await {
+        // A refused token is the only reason to say the same again.
+        let again = if self.tokens.is_some() { json.clone() } else { String::new() };
+        let answered = match self.post(&url, token.as_ref(), json).await {
             Ok(answered) => answered,
-            Err(error) => return unanswered(&error),
+            Err(why) => return Reply::Silence(why),
         };
-        let (StatusCode::UNAUTHORIZED, Some(tokens), Some(refused)) = (answered.status(), &self.tokens, &token) else {
-            return self.read(answered).await;
+        let (Status::Unauthorized, Some(tokens), Some(refused)) = (Status::from(answered.status), &self.tokens, &token)
+        else {
+            return self.read(&answered);
         };
         match tokens.instead_of(refused).await {
-            Instead::NotTheReason => self.read(answered).await,
+            Instead::NotTheReason => self.read(&answered),
             Instead::None(why) => no_token(&why),
-            Instead::Fresh(fresh) => match self.post_with(url, activity, Some(&fresh)).await {
-                Ok(answered) => self.read(answered).await,
-                Err(error) => unanswered(&error),
+            Instead::Fresh(fresh) => match self.post(&url, Some(&fresh), again).await {
+                Ok(answered) => self.read(&answered),
+                Err(why) => Reply::Silence(why),
             },
         }
     }
 
-    async fn post_with(&self, url: &str, activity: &Value, token: Option<&BotToken>) -> reqwest::Result<Response> {
-        let request = self.http.post(url).json(activity);
-        match token {
-            // Marked as sensitive by the client, so that no log shows it.
-            Some(token) => request.bearer_auth(token.secret.reveal()).send().await,
-            None => request.send().await,
-        }
+    async fn post(&self, url: &str, token: Option<&BotToken>, json: String) -> Result<WireAnswer, Unanswered> {
+        self.wire.post(url, token.map(|token| token.secret.reveal()), json).await
     }
 
-    async fn read(&self, mut response: Response) -> SendOutcome {
-        let status = response.status().as_u16();
-        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let wait = header.and_then(|text| retry_after(text, self.clock.now()));
-        let mut body = Vec::new();
-        // A body that breaks off changes nothing: the status has been spoken.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > BODY {
-                break;
-            }
-        }
-        answered(status, wait, &String::from_utf8_lossy(&body))
+    fn read(&self, answered: &WireAnswer) -> Reply {
+        let wait = answered.retry_after.as_deref().and_then(|text| retry_after(text, self.clock.now()));
+        Reply::Spoke { status: answered.status, retry_after: wait, said: answer::read(&answered.body) }
     }
 }
 
 /// Nothing went out. Batches see to a token beforehand, so this is mostly about replies.
-fn no_token(why: &NoToken) -> SendOutcome {
+fn no_token(why: &NoToken) -> Reply {
     warn!(%why, "nothing is sent: the bot has no token");
-    SendOutcome::NotTried { reason: "noToken".into(), retry_after: NO_TOKEN }
-}
-
-/// A call without an answer: what failed before the request went out can be tried again, what failed after is doubtful.
-fn unanswered(error: &reqwest::Error) -> SendOutcome {
-    // Never the error's own text at a higher level: it carries the URL with the conversation id.
-    debug!(connect = error.is_connect(), timeout = error.is_timeout(), "a send had no answer");
-    let reason = if error.is_timeout() { "timedOut" } else { "unreachable" }.to_owned();
-    if error.is_connect() || error.is_builder() {
-        SendOutcome::Unavailable { reason, retry_after: None }
-    } else {
-        SendOutcome::Uncertain { reason }
-    }
+    Reply::NoToken
 }

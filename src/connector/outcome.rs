@@ -1,4 +1,4 @@
-//! What the Bot Connector's answer means. Pure, and no wildcard arm maps anything to a retry.
+//! What an attempt to send came to. Pure, and no wildcard arm maps anything to a retry.
 //!
 //! Source: msteams-docs build-conversational-capability "Status codes" (2026-05-11), narrowed by the design: 502, 503
 //! and 504 are believed when they say that nothing was delivered, unknown answers are final.
@@ -6,12 +6,21 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
+use super::answer::{Code, Said, Status};
 use crate::clock::Timestamp;
 use crate::people::State;
 
 /// How an attempt to send ended.
+///
+/// | outcome | the recipient | the reference | the pace of the tenant |
+/// |---|---|---|---|
+/// | `Sent` | sent | | |
+/// | `Throttled` | again, no attempt | | all pause, then slower |
+/// | `Busy`, `NotTried` | again, no attempt | | |
+/// | `Unavailable` | again, an attempt | | |
+/// | `Refused` | failed | what it teaches | |
+/// | `Uncertain` | by the notification's `onUncertain` | | |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
     /// Teams took it, with or without telling an id.
@@ -57,55 +66,66 @@ pub enum SendOutcome {
     },
 }
 
-/// What an answer with a status means.
+/// A call that was never answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// No connection came about: refused, no such host, no TLS. Nothing was sent.
+    NotConnected,
+    /// No connection came about in time. Nothing was sent.
+    ConnectTimedOut,
+    /// The connection ended after the request may have gone out.
+    Lost,
+    /// No answer came in time to a request that may have gone out.
+    TimedOut,
+}
+
+/// What an answer means.
 #[must_use]
-pub fn answered(status: u16, retry_after: Option<Duration>, body: &str) -> SendOutcome {
-    let parsed: Option<Value> = serde_json::from_str(body).ok();
-    let code = parsed.as_ref().and_then(code);
-    let reason = code.as_deref().map_or_else(|| format!("http{status}"), camel_case);
-    match status {
-        200..=299 => {
-            let id = parsed.as_ref().and_then(|body| body.get("id")).and_then(Value::as_str);
-            SendOutcome::Sent { activity_id: id.map(str::to_owned) }
+pub fn answered(status: u16, retry_after: Option<Duration>, said: &Said) -> SendOutcome {
+    let reason = || said.code.as_ref().map_or_else(|| format!("http{status}"), |code| camel_case(code.word()));
+    match Status::from(status) {
+        Status::Taken => SendOutcome::Sent { activity_id: said.id.clone() },
+        Status::PreconditionFailed => SendOutcome::Busy { retry_after },
+        Status::TooManyRequests => SendOutcome::Throttled { retry_after },
+        Status::BadGateway | Status::ServiceUnavailable | Status::GatewayTimeout => {
+            SendOutcome::Unavailable { reason: reason(), retry_after }
         }
-        412 => SendOutcome::Busy { retry_after },
-        429 => SendOutcome::Throttled { retry_after },
-        502..=504 => SendOutcome::Unavailable { reason, retry_after },
-        403 => SendOutcome::Refused { teaches: code.as_deref().and_then(forbidden), reason },
-        404 => {
-            let gone = code.as_deref() == Some("ConversationNotFound");
-            SendOutcome::Refused { reason, teaches: gone.then_some(State::Gone) }
+        Status::Forbidden => SendOutcome::Refused { reason: reason(), teaches: said.code.as_ref().and_then(forbidden) },
+        Status::NotFound => {
+            let gone = said.code == Some(Code::ConversationNotFound);
+            SendOutcome::Refused { reason: reason(), teaches: gone.then_some(State::Gone) }
         }
-        // "must avoid retrying": 400, 401 after a fresh token, 413, 500, and whatever is not in the table.
-        _ => SendOutcome::Refused { reason, teaches: None },
+        // "must avoid retrying"; 401 comes here only after a fresh token.
+        Status::BadRequest | Status::Unauthorized | Status::TooLarge | Status::ServerError | Status::Unknown(_) => {
+            SendOutcome::Refused { reason: reason(), teaches: None }
+        }
     }
 }
 
-fn forbidden(code: &str) -> Option<State> {
+/// What a 403 says about the reference.
+fn forbidden(code: &Code) -> Option<State> {
     match code {
-        "ConversationBlockedByUser" | "MessageWritesBlocked" => Some(State::Blocked),
-        "BotNotInConversationRoster" | "ForbiddenOperationException" => Some(State::Uninstalled),
-        _ => None,
+        Code::ConversationBlockedByUser | Code::MessageWritesBlocked => Some(State::Blocked),
+        Code::BotNotInConversationRoster | Code::ForbiddenOperation => Some(State::Uninstalled),
+        Code::BotDisabledByAdmin | Code::InvalidBotApiHost | Code::ConversationNotFound | Code::Other(_) => None,
     }
 }
 
-/// The code, wherever it stands: `error.code`, or nested as JSON text in a message that has a `subCode`.
-fn code(body: &Value) -> Option<String> {
-    let nested = |message: &Value| {
-        let inner: Value = serde_json::from_str(message.as_str()?).ok()?;
-        inner.get("subCode").or_else(|| inner.get("code")).and_then(Value::as_str).map(str::to_owned)
-    };
-    let error = body.get("error").unwrap_or(body);
-    let inner = error.get("message").and_then(nested);
-    inner.or_else(|| error.get("code").and_then(Value::as_str).map(str::to_owned)).filter(|code| is_code(code))
+/// What the lack of an answer means: what failed before the request went out can be tried again, what failed after is
+/// doubtful.
+#[must_use]
+pub fn unanswered(why: Unanswered) -> SendOutcome {
+    match why {
+        Unanswered::NotConnected => SendOutcome::Unavailable { reason: "unreachable".into(), retry_after: None },
+        Unanswered::ConnectTimedOut => SendOutcome::Unavailable { reason: "timedOut".into(), retry_after: None },
+        Unanswered::Lost => SendOutcome::Uncertain { reason: "unreachable".into() },
+        Unanswered::TimedOut => SendOutcome::Uncertain { reason: "timedOut".into() },
+    }
 }
 
-/// A code is a short word; anything else would carry the server's text into our reports.
-fn is_code(code: &str) -> bool {
-    (1..=64).contains(&code.len()) && code.chars().all(|character| character.is_ascii_alphanumeric())
-}
-
-fn camel_case(code: &str) -> String {
+/// A code as our reports spell it.
+#[must_use]
+pub(super) fn camel_case(code: &str) -> String {
     let mut characters = code.chars();
     characters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + characters.as_str())
 }
@@ -123,6 +143,7 @@ pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connector::answer::read;
 
     fn refused(reason: &str, teaches: Option<State>) -> SendOutcome {
         SendOutcome::Refused { reason: reason.into(), teaches }
@@ -133,13 +154,18 @@ mod tests {
         let error = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"text"}}}}"#);
         let nested = r#"{"errorCode":209,"message":"{\"subCode\":\"MessageWritesBlocked\",\"details\":null}"}"#;
         let wait = Some(Duration::from_secs(7));
+        let unavailable = |reason: &str| SendOutcome::Unavailable { reason: reason.into(), retry_after: wait };
         for (status, body, expected) in [
             (201, r#"{"id":"1"}"#.into(), SendOutcome::Sent { activity_id: Some("1".into()) }),
             (202, String::new(), SendOutcome::Sent { activity_id: None }),
             (200, "not json".into(), SendOutcome::Sent { activity_id: None }),
+            (200, r#"{"id":7}"#.into(), SendOutcome::Sent { activity_id: None }),
             (302, String::new(), refused("http302", None)),
             (400, error("BadSyntax"), refused("badSyntax", None)),
+            (400, error("BadArgument"), refused("badArgument", None)),
+            (400, error("MissingProperty"), refused("missingProperty", None)),
             (401, error("BotNotRegistered"), refused("botNotRegistered", None)),
+            (401, error("AuthorizationError"), refused("authorizationError", None)),
             (403, error("ConversationBlockedByUser"), refused("conversationBlockedByUser", Some(State::Blocked))),
             (403, nested.into(), refused("messageWritesBlocked", Some(State::Blocked))),
             (403, error("BotNotInConversationRoster"), refused("botNotInConversationRoster", Some(State::Uninstalled))),
@@ -149,21 +175,39 @@ mod tests {
                 refused("forbiddenOperationException", Some(State::Uninstalled)),
             ),
             (403, error("BotDisabledByAdmin"), refused("botDisabledByAdmin", None)),
+            (403, error("InvalidBotApiHost"), refused("invalidBotApiHost", None)),
+            (403, error("NotEnoughPermissions"), refused("notEnoughPermissions", None)),
+            (403, error("TenantNoPermission"), refused("tenantNoPermission", None)),
+            (403, error("CapabilityOverride"), refused("capabilityOverride", None)),
             (403, "<html>".into(), refused("http403", None)),
             (404, error("ConversationNotFound"), refused("conversationNotFound", Some(State::Gone))),
             (404, error("ActivityNotFoundInConversation"), refused("activityNotFoundInConversation", None)),
+            (404, "<html>".into(), refused("http404", None)),
             (412, error("PreconditionFailed"), SendOutcome::Busy { retry_after: wait }),
             (413, error("MessageSizeTooBig"), refused("messageSizeTooBig", None)),
+            // A code means something only with its own status.
+            (413, error("ConversationNotFound"), refused("conversationNotFound", None)),
             (418, error("not a code, a sentence"), refused("http418", None)),
             (429, error("Throttled"), SendOutcome::Throttled { retry_after: wait }),
             (500, error("ServiceError"), refused("serviceError", None)),
-            (502, String::new(), SendOutcome::Unavailable { reason: "http502".into(), retry_after: wait }),
-            (503, String::new(), SendOutcome::Unavailable { reason: "http503".into(), retry_after: wait }),
-            (504, String::new(), SendOutcome::Unavailable { reason: "http504".into(), retry_after: wait }),
+            (501, error("DeleteActivityAPINotImplemented"), refused("deleteActivityAPINotImplemented", None)),
+            (502, String::new(), unavailable("http502")),
+            (503, error("ServiceUnavailable"), unavailable("serviceUnavailable")),
+            (504, String::new(), unavailable("http504")),
             (505, String::new(), refused("http505", None)),
         ] {
-            assert_eq!(answered(status, wait, &body), expected, "{status} {body}");
+            assert_eq!(answered(status, wait, &read(&body)), expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn what_was_never_answered_is_doubtful_once_it_may_have_gone_out() {
+        let before = |reason: &str| SendOutcome::Unavailable { reason: reason.into(), retry_after: None };
+        let after = |reason: &str| SendOutcome::Uncertain { reason: reason.into() };
+        assert_eq!(unanswered(Unanswered::NotConnected), before("unreachable"));
+        assert_eq!(unanswered(Unanswered::ConnectTimedOut), before("timedOut"));
+        assert_eq!(unanswered(Unanswered::Lost), after("unreachable"));
+        assert_eq!(unanswered(Unanswered::TimedOut), after("timedOut"));
     }
 
     #[test]

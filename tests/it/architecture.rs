@@ -86,7 +86,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "reqwest",
         &[
-            "src/connector/client.rs",
+            "src/connector/wire.rs",
             "src/direct.rs",
             "src/identity/",
             "src/role/operator/client.rs",
@@ -106,7 +106,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "src/channel/classify.rs",
     "src/channel/matcher.rs",
+    "src/connector/answer.rs",
     "src/connector/message.rs",
+    "src/connector/opening.rs",
     "src/connector/outcome.rs",
     "src/delivery/batch.rs",
     "src/delivery/plan.rs",
