@@ -57,6 +57,7 @@ impl App {
             connector: Connector::new(config.hosts.clone(), tokens, Arc::clone(&clock))?,
             governor: Governor::new(Arc::clone(&store), Arc::clone(&clock), config.tenant_rate),
             reach: ReachSettings { allowed_tenants: config.allowed_tenants.clone(), keep_copilot: config.keep_copilot },
+            marking: Arc::default(),
             instance: chance.id().into(),
             clock,
             chance,

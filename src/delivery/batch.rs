@@ -304,6 +304,13 @@ impl Batch {
         }
     }
 
+    /// Lets a recipient wait whose chat has had enough for now.
+    pub fn defer(&mut self, place: usize, until: Timestamp) {
+        if let RecipientState::Pending { after, .. } = &mut self.recipients[place].state {
+            *after = Some(until);
+        }
+    }
+
     /// Skips a recipient.
     pub fn skip(&mut self, place: usize, reason: Skip, now: Timestamp) {
         self.end_one(place, RecipientState::Skipped { at: now, reason }, now);

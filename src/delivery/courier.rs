@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::{BATCH, Batch, Delivery, Held, LEASE, PATIENCE, PERMITS_LIVE, Pointer, PutOut, REST, SHIFT};
+use super::{BATCH, Batch, Delivery, Held, LEASE, PATIENCE, PERMITS_LIVE, Pointer, PutOut, REST, SHIFT, SLICE};
 use crate::clock::{Timestamp, until};
-use crate::governor::Grant;
+use crate::governor::{Asked, Grant};
 use crate::notifications::{Message, Stage};
 use crate::people::{Person, Reference, Skip, judge};
 use crate::store::{Error, budget};
@@ -24,6 +24,24 @@ const NO_TOKEN: Duration = Duration::from_secs(15);
 
 /// How many turns in a row may go by.
 const MISSED: u32 = 2;
+
+/// Permits in hand.
+struct Permits {
+    /// From when on.
+    at: Timestamp,
+    /// For whom, by place in the batch.
+    places: Vec<usize>,
+}
+
+/// What came of asking for permits.
+enum Turn {
+    /// It comes.
+    Comes(Permits),
+    /// It does not come soon.
+    Later(Timestamp),
+    /// Nobody's chat can take a message now: each waits for its own time.
+    Nobody,
+}
 
 /// How an activation ended.
 enum End {
@@ -50,7 +68,7 @@ pub(super) struct Shift<'a> {
     pub(super) message: Message,
     pub(super) held: Held<Batch>,
     owner: String,
-    deadline: Timestamp,
+    began: Timestamp,
     /// True while the store does not know what it must: outcomes, or that a mark or a lease of ours is void.
     pub(super) unrecorded: bool,
     /// How many turns in a row went by while the store was slow.
@@ -77,15 +95,18 @@ impl Delivery {
         if held.value.is_finished() || rests || held.value.is_leased(now, &self.instance, self.ledger.exclusive()) {
             return Ok(PutOut::default());
         }
-        let message = self.ledger.message(id).await?;
         let bot = self.registry.bot().await?.unwrap_or_default();
+        if let Some(until) = self.governor.turned_away(&bot, tenant, id).await? {
+            return self.put_back(held, until, now).await;
+        }
+        let message = self.ledger.message(id).await?;
         let owner = format!("{}/{}", self.instance, self.chance.id());
         let shift =
-            Shift { delivery: self, bot, message, held, owner, deadline: now + SHIFT, unrecorded: false, missed: 0 };
+            Shift { delivery: self, bot: bot.clone(), message, held, owner, began: now, unrecorded: false, missed: 0 };
         match shift.work().await {
             Ok(batch) => {
                 let mut put_out = PutOut::default();
-                let called = self.call_for_more(&batch, &mut put_out).await;
+                let called = self.call_for_more(&bot, &batch, &mut put_out).await;
                 put_out.despite(called)
             }
             // Somebody else has the batch now: a lease that ran out, or a message that came twice.
@@ -94,10 +115,24 @@ impl Delivery {
         }
     }
 
+    /// A batch whose turn does not come soon takes no place from another tenant's.
+    async fn put_back(&self, mut held: Held<Batch>, until: Timestamp, now: Timestamp) -> Result<PutOut, Error> {
+        held.value.lease = None;
+        held.value.not_before = Some(until);
+        held.value.held = true;
+        match self.ledger.save_batch(&mut held, now).await {
+            Ok(()) | Err(Error::Conflict) => Ok(PutOut::default()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Puts the notification out when few batches are left and there is something to make of the room: by level, so
-    /// that a call that is lost comes again.
-    async fn call_for_more(&self, batch: &Batch, put_out: &mut PutOut) -> Result<(), Error> {
+    /// that a call that is lost comes again. And another one that waits for the tenant's line, since there is room in it.
+    async fn call_for_more(&self, bot: &str, batch: &Batch, put_out: &mut PutOut) -> Result<(), Error> {
         let (id, tenant) = (&batch.notification, &batch.tenant);
+        if let Some(other) = self.governor.called(bot, tenant, id).await? {
+            put_out.notifications.push(Pointer::to_tenant(&other, tenant));
+        }
         let Some(plan) = self.ledger.plan(id, tenant).await? else { return Ok(()) };
         let wanted = if plan.value.is_finished() {
             true
@@ -168,7 +203,7 @@ impl Shift<'_> {
     async fn send_all(&mut self) -> Result<End, Error> {
         loop {
             let now = self.delivery.clock.now();
-            if now >= self.deadline || self.delivery.closing.is_cancelled() {
+            if now >= self.began + SHIFT || self.delivery.closing.is_cancelled() {
                 return Ok(End::Held(now));
             }
             if let Some(why) = self.is_over(now).await? {
@@ -189,26 +224,52 @@ impl Shift<'_> {
                 warn!(batch = self.held.value.id(), %why, "a batch waits: the bot has no token");
                 return Ok(End::Held(self.delivery.clock.now() + NO_TOKEN));
             }
-            let tenant = self.held.value.tenant.clone();
-            let at = match self.delivery.governor.reserve(&self.bot, &tenant, ready.len()).await? {
-                Grant::Later(at) => return Ok(End::Held(at)),
-                Grant::From(at) => at,
+            let permits = match self.reserve(&ready).await? {
+                Turn::Later(at) => return Ok(End::Held(at)),
+                Turn::Nobody => continue,
+                Turn::Comes(permits) => permits,
             };
-            self.wait(at).await?;
-            if self.may_send(at).await? && !self.send_window(&ready, at).await? {
+            // So early that it is marked when its turn comes.
+            self.wait(permits.at - self.delivery.marking.takes()).await?;
+            if self.may_send(permits.at).await? && !self.send_window(&permits.places, permits.at).await? {
                 return Ok(End::Waits(self.delivery.clock.now() + REST));
             }
         }
     }
 
+    /// Permits for as many of these as the pace allows; whose chat has had enough for now waits. Who had the line for a
+    /// while steps back when another notification waits for it.
+    async fn reserve(&mut self, ready: &[usize]) -> Result<Turn, Error> {
+        let batch = &self.held.value;
+        let people: Vec<_> =
+            ready.iter().map(|place| batch.recipients[*place].person.as_deref().unwrap_or_default()).collect();
+        let long = self.delivery.clock.now() >= self.began + SLICE;
+        let asked = Asked { tenant: &batch.tenant, notification: &batch.notification, people: &people, long };
+        let granted = self.delivery.governor.reserve(&self.bot, &asked).await?;
+        let (turn, later) = match granted {
+            Grant::Later(at) => (Turn::Later(at), Vec::new()),
+            Grant::Full { later } => (Turn::Nobody, later),
+            Grant::From { at, places, later } => {
+                let places = places.iter().filter_map(|place| ready.get(*place).copied()).collect();
+                (Turn::Comes(Permits { at, places }), later)
+            }
+        };
+        for (place, at) in later {
+            self.held.value.defer(ready[place], at);
+        }
+        Ok(turn)
+    }
+
     /// Whether the permits of a turn still hold: not after a stall, a pause, a cancel, or the end of the process.
     async fn may_send(&mut self, turn: Timestamp) -> Result<bool, Error> {
         let now = self.delivery.clock.now();
-        if self.is_stale(turn) || self.delivery.closing.is_cancelled() || self.is_over(now).await?.is_some() {
+        if self.is_stale(turn) || self.delivery.closing.is_cancelled() {
             return Ok(false);
         }
-        let tenant = &self.held.value.tenant;
-        Ok(self.delivery.governor.paused_until(&self.bot, tenant).await?.is_none())
+        let governor = &self.delivery.governor;
+        let (over, paused) =
+            tokio::try_join!(self.is_over(now), governor.paused_until(&self.bot, &self.held.value.tenant))?;
+        Ok(over.is_none() && paused.is_none())
     }
 
     /// True when a turn has gone by. After some in a row it is taken late: a store that is always slow holds the pace

@@ -1,12 +1,13 @@
 //! From a notification to each recipient's outcome: plans, batches with a ledger, leases, windows, and who retries.
 //!
 //! `batch`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep; `planner` with `pages` and
-//! `roster`, `courier` with `window`, and `sweeper` act.
+//! `roster`, `courier` with `window` and `marking`, and `sweeper` act.
 
 mod batch;
 mod batches;
 mod courier;
 mod ledger;
+mod marking;
 mod pages;
 mod plan;
 mod planner;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use batch::{Batch, Lease, Recipient, RecipientState};
 pub use ledger::{Held, Ledger};
+pub use marking::Marking;
 pub use plan::{Cursor, Plan};
 pub use planner::shown_tenant;
 pub use pointer::{BadPointer, Pointer};
@@ -45,6 +47,8 @@ pub const BATCH: usize = 100;
 const LEASE: Duration = Duration::from_secs(45);
 /// How long one activation works before it hands the rest back. The Functions host kills at five minutes.
 const SHIFT: Duration = Duration::from_secs(120);
+/// After so long whoever sends steps back, when another notification waits for the tenant's line.
+const SLICE: Duration = Duration::from_secs(5);
 /// How long laying out an audience or ending one takes in one activation.
 const LAYING: Duration = Duration::from_secs(60);
 /// How long permits may be used after their turn has come.
@@ -111,6 +115,8 @@ pub struct Delivery {
     pub chance: Arc<dyn Chance>,
     /// Who may be notified.
     pub reach: ReachSettings,
+    /// How long marking a window takes.
+    pub marking: Arc<Marking>,
     /// This process, as leases name it.
     pub instance: Arc<str>,
     /// Cancelled when the process ends: windows that are out are finished, no new one begins.

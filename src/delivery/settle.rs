@@ -40,11 +40,11 @@ pub fn settle(outcome: SendOutcome, attempt: Attempt, policy: OnUncertain, now: 
     match outcome {
         SendOutcome::Sent { activity_id } => only(RecipientState::Sent { at: now, activity: activity_id }),
         SendOutcome::Throttled { retry_after } => {
-            let until = now + retry_after.unwrap_or_else(|| unasked(attempt, now));
+            let until = now + retry_after.unwrap_or_else(|| unasked(attempt, now, chance));
             Settled { pause: Some(until), ..only(again(attempt, until, "throttled".into(), now)) }
         }
         SendOutcome::Busy { retry_after } => {
-            let after = now + retry_after.unwrap_or_else(|| unasked(attempt, now));
+            let after = now + retry_after.unwrap_or_else(|| unasked(attempt, now, chance));
             only(again(attempt, after, "preconditionFailed".into(), now))
         }
         SendOutcome::NotTried { reason, retry_after } => only(again(attempt, now + retry_after, reason, now)),
@@ -63,10 +63,11 @@ pub fn settle(outcome: SendOutcome, attempt: Attempt, policy: OnUncertain, now: 
     }
 }
 
-/// How long to wait where Teams does not say and the attempt does not count: half of the time it has taken so far.
-fn unasked(attempt: Attempt, now: Timestamp) -> Duration {
+/// How long to wait where Teams does not say and the attempt does not count: half of the time it has taken so far, give
+/// or take a fifth.
+fn unasked(attempt: Attempt, now: Timestamp, chance: f64) -> Duration {
     let so_far = (now - attempt.since).to_std().unwrap_or_default();
-    (so_far / 2).clamp(Duration::from_secs(2), Duration::from_secs(300))
+    (so_far / 2).clamp(Duration::from_secs(2), Duration::from_secs(300)).mul_f64(0.8 + 0.4 * chance.clamp(0.0, 1.0))
 }
 
 fn again(attempt: Attempt, after: Timestamp, reason: String, now: Timestamp) -> RecipientState {

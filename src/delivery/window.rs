@@ -7,8 +7,9 @@ use tracing::{error, warn};
 
 use super::courier::Shift;
 use super::{Attempt, RecipientState, Settled, settle};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, until};
 use crate::connector::{SendOutcome, Target, notification};
+use crate::governor::Heard;
 use crate::people::{Person, Reference, State};
 use crate::store::Error;
 
@@ -27,8 +28,10 @@ impl Shift<'_> {
     /// the way to Teams is blocked.
     pub(super) async fn send_window(&mut self, places: &[usize], turn: Timestamp) -> Result<bool, Error> {
         let before: Vec<_> = places.iter().map(|place| self.held.value.recipients[*place].state.clone()).collect();
+        let begins = tokio::time::Instant::now();
         let marked = self.mark(places).await?;
         let saved = self.save().await;
+        self.delivery.marking.took(begins.elapsed());
         if saved.is_err() || (!marked.is_empty() && self.is_stale(turn)) {
             // Nothing went out: all is as it was. The mark may stand in the store all the same, so this has to be
             // recorded like an outcome.
@@ -42,6 +45,15 @@ impl Shift<'_> {
             return Ok(true);
         }
         self.missed = 0;
+        // What is left of the time that marking was given.
+        tokio::time::sleep(until(self.delivery.clock.now(), turn)).await;
+        let (answered, lessons, began) = self.send(marked).await?;
+        self.learn(lessons, began).await?;
+        Ok(answered)
+    }
+
+    /// Sends what is marked and settles what comes back: whether anybody answered, what was learned, and when it began.
+    async fn send(&mut self, marked: Vec<(usize, Reference)>) -> Result<(bool, Vec<Lesson>, Timestamp), Error> {
         let began = self.delivery.clock.now();
         // Tasks of their own: they go on while the ledger waits for its store.
         let mut sends: JoinSet<_> =
@@ -61,7 +73,10 @@ impl Shift<'_> {
             self.unrecorded = true;
             answered |= !is_timeout(&outcome);
             let settled = self.settle(place, outcome);
-            pause = pause.max(settled.pause);
+            if let Some(until) = settled.pause.filter(|until| pause.is_none_or(|known| *until > known)) {
+                pause = Some(until);
+                self.tell_all(began, until).await;
+            }
             let person = self.held.value.recipients[place].person.clone().unwrap_or_default();
             lessons.extend(settled.teaches.map(|state| Lesson {
                 person,
@@ -69,11 +84,15 @@ impl Shift<'_> {
                 state,
             }));
         }
-        if lost {
-            return Err(Error::Conflict);
+        if lost { Err(Error::Conflict) } else { Ok((answered, lessons, began)) }
+    }
+
+    /// A pause is for everybody, at once. What cannot be shared now is learned again from the next answer.
+    async fn tell_all(&self, sent: Timestamp, until: Timestamp) {
+        let (tenant, heard) = (&self.held.value.tenant, Heard::TooMuch { sent, until });
+        if let Err(error) = self.delivery.governor.complete(&self.bot, tenant, heard).await {
+            warn!(tenant, %error, "a pause could not be shared");
         }
-        self.learn(pause, lessons, began).await?;
-        Ok(answered)
     }
 
     /// Records what is known while others of the window are still out; true when the batch is somebody else's now.
@@ -171,15 +190,10 @@ impl Shift<'_> {
         settled
     }
 
-    /// The pause at once, for everybody; what references teach only once the outcomes are recorded. None of it may
-    /// cost the ledger what was sent: it is learned again from the next answer.
-    async fn learn(&mut self, pause: Option<Timestamp>, lessons: Vec<Lesson>, sent: Timestamp) -> Result<(), Error> {
+    /// What references teach, once the outcomes are recorded. None of it may cost the ledger what was sent: it is learned
+    /// again from the next answer.
+    async fn learn(&mut self, lessons: Vec<Lesson>, sent: Timestamp) -> Result<(), Error> {
         let tenant = self.held.value.tenant.clone();
-        if let Some(until) = pause
-            && let Err(error) = self.delivery.governor.pause(&self.bot, &tenant, until).await
-        {
-            warn!(tenant, %error, "a pause could not be shared");
-        }
         if lessons.is_empty() {
             return Ok(());
         }

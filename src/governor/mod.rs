@@ -1,22 +1,30 @@
 //! The pace of each tenant, shared by all instances through one throttle document per (bot, tenant).
+//!
+//! `throttle`, `pace` and `chats` decide and are pure; this file reads and writes the document.
 
+mod chats;
+mod pace;
 mod throttle;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tracing::warn;
 
-pub use throttle::{Grant, Throttle};
+pub use chats::Chats;
+pub use pace::Slowed;
+pub use throttle::{Ask, Grant, Throttle, window};
 
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Collection, Draft, Error, Key, Partition, Store, update};
 
-/// How far ahead permits are given: whoever would wait longer goes back to the store instead.
-const HORIZON: Duration = Duration::from_secs(4);
 /// When to come back where too many reserve at once.
 const CROWDED: Duration = Duration::from_secs(1);
+
+/// How far a line's time is ahead of this process's clock. Who writes a line shows its clock; nobody's ever goes back.
+type Ahead = tokio::sync::Mutex<TimeDelta>;
 
 /// Gives permits to send.
 #[derive(Debug, Clone)]
@@ -25,20 +33,47 @@ pub struct Governor {
     clock: Arc<dyn Clock>,
     rate: u32,
     /// Whoever reserves for the same tenant within this process queues here instead of colliding in the store.
-    turns: Arc<Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>>,
+    lines: Arc<Mutex<HashMap<Key, Arc<Ahead>>>>,
+}
+
+/// Who asks for permits.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Of which tenant.
+    pub tenant: &'a str,
+    /// For which notification.
+    pub notification: &'a str,
+    /// For messages to these persons, by key, each once.
+    pub people: &'a [&'a str],
+    /// Whether it has had permits for a while: then others who wait come first.
+    pub long: bool,
+}
+
+/// What was heard of Teams while permits were used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing about the pace.
+    Fine,
+    /// It was too much: nobody sends before the instant.
+    TooMuch {
+        /// When the messages went out.
+        sent: Timestamp,
+        /// The end of the pause.
+        until: Timestamp,
+    },
 }
 
 impl Governor {
     /// A governor that lets `rate` messages a second go to each tenant.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, rate: u32) -> Self {
-        Self { store, clock, rate: rate.max(1), turns: Arc::default() }
+        Self { store, clock, rate: rate.max(1), lines: Arc::default() }
     }
 
-    /// How many are sent as one window: what the rate sends in a fifth of a second, at least one.
+    /// How many are sent as one window at most: what the rate sends in a fifth of a second, at least one.
     #[must_use]
     pub fn window(&self) -> usize {
-        usize::try_from(self.rate / 5).unwrap_or(usize::MAX).clamp(1, 100)
+        window(f64::from(self.rate))
     }
 
     /// How many batches of `size` may be outstanding: ten seconds' worth, at least two.
@@ -48,16 +83,32 @@ impl Governor {
         (u64::from(self.rate) * 10).div_ceil(size).max(2)
     }
 
-    /// Reserves permits for `count` messages.
+    /// Reserves permits for messages of a notification.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn reserve(&self, bot: &str, tenant: &str, count: usize) -> Result<Grant, Error> {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        match self.change(bot, tenant, |throttle, now| throttle.reserve(count, self.rate, now, HORIZON)).await {
+    pub async fn reserve(&self, bot: &str, asked: &Asked<'_>) -> Result<Grant, Error> {
+        let Asked { tenant, notification, people, long } = *asked;
+        let ask = Ask { notification, people, rate: self.rate, long };
+        let reserved = self.change(bot, tenant, |line, now| line.reserve(&ask, now)).await;
+        match reserved {
+            Ok((grant, ahead)) => Ok(by_our_clock(grant, ahead)),
             // Others reserve all the time: that is a line too. A conflict here says nothing of the caller's documents.
             Err(Error::Conflict) => Ok(Grant::Later(self.clock.now() + CROWDED)),
-            other => other,
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Until when a notification need not ask for permits, when that is so: a pause, or a line that is full.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn turned_away(&self, bot: &str, tenant: &str, notification: &str) -> Result<Option<Timestamp>, Error> {
+        let ask = Ask { notification, people: &[], rate: self.rate, long: false };
+        match self.change(bot, tenant, |line, now| line.turned_away(&ask, now)).await {
+            Ok((until, ahead)) => Ok(until.map(|until| until - ahead)),
+            Err(Error::Conflict) => Ok(None),
+            Err(other) => Err(other),
         }
     }
 
@@ -66,42 +117,78 @@ impl Governor {
     /// # Errors
     /// As the store's.
     pub async fn paused_until(&self, bot: &str, tenant: &str) -> Result<Option<Timestamp>, Error> {
-        let Some(document) = self.store.get(&key(bot, tenant)).await? else { return Ok(None) };
-        let throttle: Throttle = document.read()?;
-        Ok(throttle.paused_until.filter(|until| *until > self.clock.now()))
+        let look = |line: &Throttle, now| (line.paused_until.filter(|until| *until > now), None);
+        let (until, ahead) = self.change(bot, tenant, look).await?;
+        Ok(until.map(|until| until - ahead))
     }
 
-    /// Pauses a tenant for every instance.
+    /// The notification that waits longest for a tenant's line, besides the one that steps back.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn pause(&self, bot: &str, tenant: &str, until: Timestamp) -> Result<(), Error> {
-        warn!(tenant, %until, "Teams throttles this tenant: all instances pause");
-        self.change(bot, tenant, |throttle, _| ((), throttle.paused(until))).await
+    pub async fn called(&self, bot: &str, tenant: &str, besides: &str) -> Result<Option<String>, Error> {
+        match self.change(bot, tenant, |line, _| line.called(besides)).await {
+            Ok((called, _)) => Ok(called),
+            Err(Error::Conflict) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
+    /// Takes permits back that were used, with what was heard: a tenant that is too fast pauses for every instance, and
+    /// goes on more slowly.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn complete(&self, bot: &str, tenant: &str, heard: Heard) -> Result<(), Error> {
+        let Heard::TooMuch { sent, until } = heard else { return Ok(()) };
+        let ours = self.clock.now();
+        let learn = |line: &Throttle, now: Timestamp| {
+            let ahead = now - ours;
+            let next = line.told_to_slow_down(self.rate, sent + ahead, until + ahead, now);
+            (next.as_ref().map(|next| next.pace(self.rate, until + ahead)), next)
+        };
+        if let (Some(pace), _) = self.change(bot, tenant, learn).await? {
+            warn!(tenant, %until, pace, "Teams throttles this tenant: all instances pause, and go on at this pace");
+        }
+        Ok(())
+    }
+
+    /// Changes a line by what it says, at its own time; answers also how far that is ahead of ours.
     async fn change<T>(
         &self,
         bot: &str,
         tenant: &str,
         decide: impl Fn(&Throttle, Timestamp) -> (T, Option<Throttle>),
-    ) -> Result<T, Error> {
-        let key = key(bot, tenant);
-        let turn = self.turn(&key);
-        let _mine = turn.lock().await;
-        let decide = |throttle: Option<Throttle>| {
-            let (answer, next) = decide(&throttle.unwrap_or_default(), self.clock.now());
-            Ok((answer, next.map(|next| Draft::of(&next)).transpose()?))
+    ) -> Result<(T, TimeDelta), Error> {
+        let key = Key::new(Collection::Throttles, Partition::new([bot, tenant]), "throttle");
+        let line = self.line(&key);
+        let mut known = line.lock().await;
+        let so_far = *known;
+        let decide = |stored: Option<Throttle>| {
+            let (stored, ours) = (stored.unwrap_or_default(), self.clock.now());
+            let ahead = stored.at.map_or(so_far, |at| so_far.max(at - ours));
+            let (answer, next) = decide(&stored, ours + ahead);
+            Ok(((answer, ahead), next.map(|next| Draft::of(&next)).transpose()?))
         };
-        update(self.store.as_ref(), &key, decide).await
+        let (answer, ahead) = update(self.store.as_ref(), &key, decide).await?;
+        *known = ahead;
+        Ok((answer, ahead))
     }
 
-    fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(key.clone()).or_default())
+    fn line(&self, key: &Key) -> Arc<Ahead> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(key) {
+            return Arc::clone(line);
+        }
+        Arc::clone(lines.entry(key.clone()).or_insert_with(|| Arc::new(Ahead::new(TimeDelta::zero()))))
     }
 }
 
-fn key(bot: &str, tenant: &str) -> Key {
-    Key::new(Collection::Throttles, Partition::new([bot, tenant]), "throttle")
+fn by_our_clock(grant: Grant, ahead: TimeDelta) -> Grant {
+    let ours = |later: Vec<(usize, Timestamp)>| later.into_iter().map(|(place, at)| (place, at - ahead)).collect();
+    match grant {
+        Grant::From { at, places, later } => Grant::From { at: at - ahead, places, later: ours(later) },
+        Grant::Full { later } => Grant::Full { later: ours(later) },
+        Grant::Later(at) => Grant::Later(at - ahead),
+    }
 }

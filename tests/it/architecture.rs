@@ -115,6 +115,8 @@ const PURE: &[&str] = &[
     "src/delivery/retry.rs",
     "src/delivery/settle.rs",
     "src/functions/route.rs",
+    "src/governor/chats.rs",
+    "src/governor/pace.rs",
     "src/governor/throttle.rs",
     "src/notifications/counts.rs",
     "src/notifications/posted.rs",

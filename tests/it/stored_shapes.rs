@@ -40,4 +40,5 @@ fn every_stored_shape_is_readable() {
     holds::<Batch>("batch");
     holds::<Roster>("roster");
     holds::<Throttle>("throttle");
+    holds::<Throttle>("throttle-slowed");
 }
