@@ -15,7 +15,7 @@ use crate::governor::Governor;
 use crate::identity::BotTokens;
 use crate::people::{ReachSettings, Registry};
 use crate::protocol::AllowedHosts;
-use crate::store::Store;
+use crate::store::{Store, Turns};
 use crate::trust::Trust;
 
 /// What functions work with; one for each process.
@@ -58,6 +58,7 @@ impl App {
             governor: Governor::new(Arc::clone(&store), Arc::clone(&clock), config.tenant_rate),
             reach: ReachSettings { allowed_tenants: config.allowed_tenants.clone(), keep_copilot: config.keep_copilot },
             marking: Arc::default(),
+            planning: Turns::default(),
             instance: chance.id().into(),
             clock,
             chance,

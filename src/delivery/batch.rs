@@ -198,6 +198,9 @@ pub struct Batch {
     /// It waits for the tenant's turn, not for recipients who are tried again later.
     #[serde(default, skip_serializing_if = "is_false")]
     pub held: bool,
+    /// How often it was put out again without anybody's taking it on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub in_vain: u32,
     /// Who works on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
@@ -247,6 +250,15 @@ impl Batch {
         self.lease = Some(Lease { owner: owner.to_owned(), until: now + lasting });
         self.not_before = None;
         self.held = false;
+        self.in_vain = 0;
+    }
+
+    /// Puts it out again.
+    pub fn put_out(&mut self) {
+        self.not_before = None;
+        self.held = false;
+        self.lease = None;
+        self.in_vain = self.in_vain.saturating_add(1);
     }
 
     /// What whoever held it before left in the middle of a send is doubtful.
@@ -359,6 +371,7 @@ mod tests {
             created_at: at(0),
             not_before: None,
             held: false,
+            in_vain: 0,
             lease: None,
             reported: Counts::default(),
             recipients: states.into_iter().map(recipient).collect(),

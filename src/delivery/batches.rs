@@ -1,7 +1,7 @@
 //! Batches in the ledger: each write is conditional, and a batch and its plan change together.
 
 use super::ledger::{Held, Ledger, PLAN, held, plan_key, readable};
-use super::{BATCH_STALLS, Batch, Plan};
+use super::{Batch, Plan, stalls_after};
 use crate::clock::Timestamp;
 use crate::notifications::Counts;
 use crate::store::budget::{self, Units};
@@ -82,6 +82,42 @@ impl Ledger {
             }
         }
         Err(unsettled())
+    }
+
+    /// Writes a batch as put out; false when somebody else did something with it. Two activations that put out the same
+    /// write the same, so a write of which nobody learned is nobody's: `Tick` finds the batch.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn put_out(&self, held: &Held<Batch>, now: Timestamp) -> Result<bool, Error> {
+        let write = Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone());
+        match self.store().write(write).await {
+            Ok(_) => Ok(true),
+            Err(Error::Conflict) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The same of a batch that takes room among the outstanding ones. The plan is written with it, as it was read
+    /// before these were counted: two who count at the same time do not both take the last room.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn take_room(&self, held: &Held<Batch>, plan: &mut Held<Plan>, now: Timestamp) -> Result<bool, Error> {
+        let id = &held.value.notification;
+        let plan_draft = Draft::of(&plan.value)?.tagged(PLAN).expiring(Some(self.fades(now)));
+        let writes = vec![
+            Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone()),
+            Write::Replace(plan_key(id, &plan.value.tenant), plan_draft, plan.etag.clone()),
+        ];
+        match self.store().transact(writes).await {
+            Ok(etags) => {
+                plan.etag = etags.into_iter().nth(1).ok_or(Error::Conflict)?;
+                Ok(true)
+            }
+            Err(Error::Conflict) => Ok(false),
+            Err(other) => Err(other),
+        }
     }
 
     /// What a write that did not succeed left behind: over a network it may have been made all the same.
@@ -241,7 +277,7 @@ impl Ledger {
         } else if let Some(not_before) = batch.not_before {
             (if batch.held { HELD } else { WAITING }, Some(not_before))
         } else {
-            (OUT, Some(batch.lease.as_ref().map_or(now + BATCH_STALLS, |lease| lease.until)))
+            (OUT, Some(batch.lease.as_ref().map_or(now + stalls_after(batch.in_vain), |lease| lease.until)))
         };
         Ok(Draft::of(batch)?.tagged(tag).due(due).expiring(Some(self.fades(now))))
     }

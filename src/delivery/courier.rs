@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{BATCH, Batch, Delivery, Held, LEASE, PATIENCE, PERMITS_LIVE, Pointer, PutOut, REST, SHIFT, SLICE};
@@ -13,7 +14,7 @@ use crate::people::{Person, Reference, Skip, judge};
 use crate::store::{Error, budget};
 
 /// What was sent is recorded with the next window's mark, unless that is further off than this.
-const UNRECORDED: Duration = Duration::from_millis(300);
+const UNRECORDED: Duration = Duration::from_secs(1);
 
 /// How long outcomes wait for a store that is away, and how often they ask. Twice this is less than a lease.
 const RECORD_WITHIN: Duration = Duration::from_secs(20);
@@ -26,11 +27,11 @@ const NO_TOKEN: Duration = Duration::from_secs(15);
 const MISSED: u32 = 2;
 
 /// Permits in hand.
-struct Permits {
-    /// From when on.
-    at: Timestamp,
+pub(super) struct Permits {
+    /// When their turn comes.
+    pub(super) at: Timestamp,
     /// For whom, by place in the batch.
-    places: Vec<usize>,
+    pub(super) places: Vec<usize>,
 }
 
 /// What came of asking for permits.
@@ -69,6 +70,7 @@ pub(super) struct Shift<'a> {
     pub(super) held: Held<Batch>,
     owner: String,
     began: Timestamp,
+    ends: Timestamp,
     /// True while the store does not know what it must: outcomes, or that a mark or a lease of ours is void.
     pub(super) unrecorded: bool,
     /// How many turns in a row went by while the store was slow.
@@ -100,19 +102,57 @@ impl Delivery {
             return self.put_back(held, until, now).await;
         }
         let message = self.ledger.message(id).await?;
-        let owner = format!("{}/{}", self.instance, self.chance.id());
-        let shift =
-            Shift { delivery: self, bot: bot.clone(), message, held, owner, began: now, unrecorded: false, missed: 0 };
-        match shift.work().await {
-            Ok(batch) => {
-                let mut put_out = PutOut::default();
-                let called = self.call_for_more(&bot, &batch, &mut put_out).await;
-                put_out.despite(called)
+        let (began, ends) = (now, now + SHIFT.mul_f64(0.5 + self.chance.unit()));
+        let mut next = Some(held);
+        let mut put_out = PutOut::default();
+        while let Some(held) = next.take() {
+            let owner = format!("{}/{}", self.instance, self.chance.id());
+            let shift = Shift {
+                delivery: self,
+                bot: bot.clone(),
+                message: message.clone(),
+                held,
+                owner,
+                began,
+                ends,
+                unrecorded: false,
+                missed: 0,
+            };
+            let batch = match shift.work().await {
+                Ok(batch) => batch,
+                // Somebody else has the batch now: a lease that ran out, or a message that came twice.
+                Err(Error::Conflict) => return Ok(put_out),
+                Err(error) => return put_out.despite(Err(error)),
+            };
+            if let Err(failure) = self.go_on(&bot, &batch, ends, &mut next, &mut put_out).await {
+                return put_out.despite(Err(failure));
             }
-            // Somebody else has the batch now: a lease that ran out, or a message that came twice.
-            Err(Error::Conflict) => Ok(PutOut::default()),
-            Err(error) => Err(error),
         }
+        Ok(put_out)
+    }
+
+    /// After a batch: the next one of the tenant, while there is one and time for it, so that the line does not run dry
+    /// until a queue has been asked; else what others are called for.
+    async fn go_on(
+        &self,
+        bot: &str,
+        batch: &Batch,
+        ends: Timestamp,
+        next: &mut Option<Held<Batch>>,
+        put_out: &mut PutOut,
+    ) -> Result<(), Error> {
+        let (id, tenant) = (&batch.notification, &batch.tenant);
+        let other = self.governor.called(bot, tenant, id).await?;
+        let has_time = self.clock.now() < ends && !self.closing.is_cancelled();
+        if batch.is_finished() && other.is_none() && has_time {
+            *next = self.next_batch(id, tenant, bot).await?;
+        }
+        if next.is_none() {
+            // There is room in the line for another one that waits for it.
+            put_out.notifications.extend(other.map(|other| Pointer::to_tenant(&other, tenant)));
+            self.call_for_more(bot, batch, put_out).await?;
+        }
+        Ok(())
     }
 
     /// A batch whose turn does not come soon takes no place from another tenant's.
@@ -127,16 +167,15 @@ impl Delivery {
     }
 
     /// Puts the notification out when few batches are left and there is something to make of the room: by level, so
-    /// that a call that is lost comes again. And another one that waits for the tenant's line, since there is room in it.
+    /// that a call that is lost comes again.
     async fn call_for_more(&self, bot: &str, batch: &Batch, put_out: &mut PutOut) -> Result<(), Error> {
         let (id, tenant) = (&batch.notification, &batch.tenant);
-        if let Some(other) = self.governor.called(bot, tenant, id).await? {
-            put_out.notifications.push(Pointer::to_tenant(&other, tenant));
-        }
         let Some(plan) = self.ledger.plan(id, tenant).await? else { return Ok(()) };
         let wanted = if plan.value.is_finished() {
             true
-        } else if self.ledger.outstanding(id, tenant).await? * 2 > self.governor.outstanding(BATCH) {
+        } else if self.ledger.outstanding(id, tenant).await? * 2
+            > self.governor.outstanding(bot, tenant, id, BATCH).await?
+        {
             false
         } else {
             let due = || self.ledger.due_waiting(id, tenant, self.clock.now(), 1);
@@ -203,7 +242,7 @@ impl Shift<'_> {
     async fn send_all(&mut self) -> Result<End, Error> {
         loop {
             let now = self.delivery.clock.now();
-            if now >= self.began + SHIFT || self.delivery.closing.is_cancelled() {
+            if now >= self.ends || self.delivery.closing.is_cancelled() {
                 return Ok(End::Held(now));
             }
             if let Some(why) = self.is_over(now).await? {
@@ -231,7 +270,8 @@ impl Shift<'_> {
             };
             // So early that it is marked when its turn comes.
             self.wait(permits.at - self.delivery.marking.takes()).await?;
-            if self.may_send(permits.at).await? && !self.send_window(&permits.places, permits.at).await? {
+            let begins = Instant::now();
+            if self.may_send(permits.at).await? && !self.send_window(permits, begins).await? {
                 return Ok(End::Waits(self.delivery.clock.now() + REST));
             }
         }
@@ -244,7 +284,8 @@ impl Shift<'_> {
         let people: Vec<_> =
             ready.iter().map(|place| batch.recipients[*place].person.as_deref().unwrap_or_default()).collect();
         let long = self.delivery.clock.now() >= self.began + SLICE;
-        let asked = Asked { tenant: &batch.tenant, notification: &batch.notification, people: &people, long };
+        let (tenant, notification, marking) = (&batch.tenant, &batch.notification, self.delivery.marking.takes());
+        let asked = Asked { tenant, notification, people: &people, long, marking };
         let granted = self.delivery.governor.reserve(&self.bot, &asked).await?;
         let (turn, later) = match granted {
             Grant::Later(at) => (Turn::Later(at), Vec::new()),
@@ -311,9 +352,9 @@ impl Shift<'_> {
     /// What was sent must not be forgotten: while there is something to record, a store that is away is waited for, and
     /// never for so long that the lease could run out over this and the write that ends the activation.
     async fn write(&mut self, ending: Ending) -> Result<(), Error> {
-        let give_up = tokio::time::Instant::now() + RECORD_WITHIN;
+        let give_up = Instant::now() + RECORD_WITHIN;
         loop {
-            let left = give_up.saturating_duration_since(tokio::time::Instant::now());
+            let left = give_up.saturating_duration_since(Instant::now());
             match budget::at_most(left, self.write_once(&ending)).await {
                 Ok(()) => break,
                 Err(error @ (Error::Unavailable(_) | Error::Throttled { .. }))

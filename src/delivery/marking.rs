@@ -7,9 +7,19 @@ use std::time::Duration;
 /// A store that takes longer than this is not waited for by beginning earlier.
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// What is assumed before anything was measured, and what it always may take.
+const AT_FIRST: Duration = Duration::from_millis(200);
+const LEAST: Duration = Duration::from_millis(100);
+
 /// What was measured lately in this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Marking(AtomicU64);
+
+impl Default for Marking {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::try_from(AT_FIRST.as_micros()).unwrap_or_default()))
+    }
+}
 
 impl Marking {
     /// How long it takes, nearly always.
@@ -25,9 +35,9 @@ impl Marking {
     }
 }
 
-/// A slow one counts at once, and a little more than it took; quick ones slowly.
+/// A slow one counts at once, and more than it took; quick ones slowly.
 fn expected(before: Duration, took: Duration) -> Duration {
-    before.mul_f64(0.95).max(took.mul_f64(1.2)).min(LONGEST)
+    before.mul_f64(0.99).max(took.mul_f64(1.5)).clamp(LEAST, LONGEST)
 }
 
 #[cfg(test)]
@@ -37,11 +47,13 @@ mod tests {
     #[test]
     fn it_is_learned_at_once_and_forgotten_slowly() {
         let marking = Marking::default();
-        assert_eq!(marking.takes(), Duration::ZERO);
-        marking.took(Duration::from_millis(100));
-        assert_eq!(marking.takes(), Duration::from_millis(120));
+        assert_eq!(marking.takes(), AT_FIRST);
+        marking.took(Duration::from_millis(300));
+        assert_eq!(marking.takes(), Duration::from_millis(450));
         marking.took(Duration::from_millis(10));
-        assert_eq!(marking.takes(), Duration::from_millis(114));
+        assert_eq!(marking.takes(), Duration::from_micros(445_500));
+        (0..500).for_each(|_| marking.took(Duration::from_millis(10)));
+        assert_eq!(marking.takes(), LEAST);
         marking.took(Duration::from_secs(60));
         assert_eq!(marking.takes(), LONGEST);
     }

@@ -27,7 +27,7 @@ pub use marking::Marking;
 pub use plan::{Cursor, Plan};
 pub use planner::shown_tenant;
 pub use pointer::{BadPointer, Pointer};
-pub use retry::backoff;
+pub use retry::{backoff, stalls_after};
 pub use roster::{Listed, Roster};
 pub use settle::{Attempt, Settled, settle};
 
@@ -39,28 +39,29 @@ use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::governor::Governor;
 use crate::people::{ReachSettings, Registry};
-use crate::store::Error;
+use crate::store::{Error, Turns};
 
 /// How many recipients a batch holds at most.
 pub const BATCH: usize = 100;
 /// How long a lease lasts unless renewed.
 const LEASE: Duration = Duration::from_secs(45);
-/// How long one activation works before it hands the rest back. The Functions host kills at five minutes.
-const SHIFT: Duration = Duration::from_secs(120);
+/// How long one activation works before it hands the rest back, give or take a half: those that began together end
+/// apart, so that there is always somebody left who sends. The Functions host kills at five minutes.
+const SHIFT: Duration = Duration::from_secs(30);
 /// After so long whoever sends steps back, when another notification waits for the tenant's line.
 const SLICE: Duration = Duration::from_secs(5);
 /// How long laying out an audience or ending one takes in one activation.
 const LAYING: Duration = Duration::from_secs(60);
-/// How long permits may be used after their turn has come.
-const PERMITS_LIVE: Duration = Duration::from_secs(2);
+/// How long permits may be used after their turn has come: later they would make another second too full.
+const PERMITS_LIVE: Duration = Duration::from_millis(250);
 /// How long a batch rests when a whole window had no answer: it would keep others from working.
 const REST: Duration = Duration::from_secs(30);
 /// Waits up to this long happen inside the activation; longer ones go back to the store.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// When a batch whose message may be lost is put out again.
-const BATCH_STALLS: Duration = Duration::from_secs(180);
-/// When a notification whose message may be lost is put out again.
-const NOTIFICATION_STALLS: Duration = Duration::from_secs(60);
+/// When a notification that has more to plan, and whose message may be lost, is put out again.
+const NOTIFICATION_STALLS: Duration = Duration::from_secs(12);
+/// When one is looked at again whose batches are all made, and found by themselves.
+const NOTIFICATION_RESTS: Duration = Duration::from_secs(60);
 /// After this long a recipient is not tried again.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// After this many attempts a recipient is not tried again.
@@ -117,6 +118,8 @@ pub struct Delivery {
     pub reach: ReachSettings,
     /// How long marking a window takes.
     pub marking: Arc<Marking>,
+    /// Who plans in this process takes turns, instead of reading the same page of people for nothing.
+    pub planning: Turns,
     /// This process, as leases name it.
     pub instance: Arc<str>,
     /// Cancelled when the process ends: windows that are out are finished, no new one begins.

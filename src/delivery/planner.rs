@@ -1,11 +1,14 @@
 //! `RunNotification`: pages of the audience into batches, tenant by tenant, as many as may be outstanding.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tracing::{debug, info};
 
 use super::roster::NOBODY;
-use super::{BATCH, Batch, Cursor, Delivery, Held, NOTIFICATION_STALLS, Plan, Pointer, PutOut, Recipient};
+use super::{
+    BATCH, Batch, Cursor, Delivery, Held, NOTIFICATION_RESTS, NOTIFICATION_STALLS, Plan, Pointer, PutOut, Recipient,
+};
 use crate::clock::Timestamp;
 use crate::notifications::{Audience, Closed, Control, Counts, Posted, Seeding, Stage};
 use crate::people::Skip;
@@ -72,7 +75,7 @@ impl Delivery {
         if held.value.stage == Stage::Scheduled {
             held.value.stage = Stage::Running;
             held.value.started_at = Some(self.clock.now());
-            self.touch(&mut held).await?;
+            self.touch(&mut held, NOTIFICATION_STALLS).await?;
         }
         if !self.seed(&mut held, &posted, &bot).await? {
             put_out.notifications.push(Pointer::to_notification(&id));
@@ -90,15 +93,20 @@ impl Delivery {
                 return Ok(());
             }
         }
-        if !self.complete_if_finished(&mut held).await? && !put_out.is_empty() {
+        let plans = self.ledger.plans(&id).await?;
+        if self.complete_if_finished(&mut held, &plans).await? {
+            return Ok(());
+        }
+        let is_planned = plans.iter().all(|plan| plan.value.is_closed());
+        if is_planned || !put_out.is_empty() {
             // Only now, so that a crash before leaves the earlier time at which Tick looks.
-            self.touch(&mut held).await?;
+            self.touch(&mut held, if is_planned { NOTIFICATION_RESTS } else { NOTIFICATION_STALLS }).await?;
         }
         Ok(())
     }
 
-    async fn touch(&self, held: &mut Held<Control>) -> Result<(), Error> {
-        let due = self.clock.now() + NOTIFICATION_STALLS;
+    async fn touch(&self, held: &mut Held<Control>, rest: Duration) -> Result<(), Error> {
+        let due = self.clock.now() + rest;
         let due = held.value.expires_at.map_or(due, |expires| due.min(expires));
         self.ledger.save_control(held, Some(due)).await
     }
@@ -120,7 +128,7 @@ impl Delivery {
                 }
                 Audience::All => self.seed_page(&id, bot, &held.value.seeding).await?,
             };
-            self.touch(held).await?;
+            self.touch(held, NOTIFICATION_STALLS).await?;
         }
         Ok(true)
     }
@@ -155,7 +163,7 @@ impl Delivery {
         let mut tenants = VecDeque::new();
         for plan in plans {
             if !plan.value.is_finished() {
-                tenants.extend(self.with_room(id, plan, put_out).await?);
+                tenants.extend(self.with_room(id, bot, plan, put_out).await?);
             }
         }
         for page in 0.. {
@@ -183,9 +191,15 @@ impl Delivery {
 
     /// The tenant when it has room for new batches; those that waited and are due go out before new ones, and while
     /// batches wait for the tenant's turn, no more are made.
-    async fn with_room(&self, id: &str, plan: Held<Plan>, put_out: &mut PutOut) -> Result<Option<Tenant>, Error> {
+    async fn with_room(
+        &self,
+        id: &str,
+        bot: &str,
+        mut plan: Held<Plan>,
+        put_out: &mut PutOut,
+    ) -> Result<Option<Tenant>, Error> {
         let tenant = plan.value.tenant.clone();
-        let bound = self.governor.outstanding(BATCH);
+        let bound = self.governor.outstanding(bot, &tenant, id, BATCH).await?;
         let mut room = bound.saturating_sub(self.ledger.outstanding(id, &tenant).await?);
         if room == 0 {
             return Ok(None);
@@ -193,10 +207,13 @@ impl Delivery {
         let now = self.clock.now();
         let limit = usize::try_from(room).unwrap_or(usize::MAX);
         for mut batch in self.ledger.due_waiting(id, &tenant, now, limit).await? {
-            if self.put_out_again(&mut batch, now).await? {
-                put_out.deliveries.push(Pointer::to_batch(id, &tenant, &batch.value.id()));
-                room = room.saturating_sub(1);
+            batch.value.put_out();
+            if !self.ledger.take_room(&batch, &mut plan, now).await? {
+                // Somebody is at it: what they counted holds.
+                return Ok(None);
             }
+            put_out.deliveries.push(Pointer::to_batch(id, &tenant, &batch.value.id()));
+            room = room.saturating_sub(1);
         }
         if room == 0 || plan.value.is_closed() || self.ledger.held(id, &tenant).await? >= bound {
             return Ok(None);
@@ -204,16 +221,37 @@ impl Delivery {
         Ok(Some(Tenant { plan, room }))
     }
 
-    /// Marks a batch as put out; false when somebody else was faster.
-    pub(super) async fn put_out_again(&self, batch: &mut Held<Batch>, now: Timestamp) -> Result<bool, Error> {
-        batch.value.not_before = None;
-        batch.value.held = false;
-        batch.value.lease = None;
-        match self.ledger.save_batch(batch, now).await {
-            Ok(()) => Ok(true),
-            Err(Error::Conflict) => Ok(false),
-            Err(error) => Err(error),
+    /// What whoever has finished a batch goes on with: one of the tenant that waited and is due, or a new one.
+    pub(super) async fn next_batch(&self, id: &str, tenant: &str, bot: &str) -> Result<Option<Held<Batch>>, Error> {
+        let _mine = self.planning.of((id, tenant)).await;
+        if let Some(waited) = self.ledger.due_waiting(id, tenant, self.clock.now(), 1).await?.pop() {
+            return Ok(Some(waited));
         }
+        let Some(mut plan) = self.ledger.plan(id, tenant).await? else { return Ok(None) };
+        let bound = self.governor.outstanding(bot, tenant, id, BATCH).await?;
+        if plan.value.is_closed() || self.ledger.outstanding(id, tenant).await? >= bound {
+            return Ok(None);
+        }
+        let stage = self.ledger.control(id).await?.map(|held| held.value.stage_at(self.clock.now()));
+        if stage != Some(Stage::Running) {
+            return Ok(None);
+        }
+        let posted = self.ledger.request(id).await?;
+        for _ in 0..PAGES {
+            match self.plan_page(id, &posted, bot, &mut plan).await {
+                Ok(Some(pointer)) => {
+                    let number = pointer.to().map(|(_, number)| number.to_owned()).unwrap_or_default();
+                    return self.ledger.batch(id, tenant, &number).await;
+                }
+                Ok(None) if plan.value.is_closed() => break,
+                // Nobody on that page can be sent anything.
+                Ok(None) => {}
+                // Another instance plans this tenant.
+                Err(Error::Conflict) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Makes the next batch of a tenant; answers where it is, when there is something to send in it.
@@ -242,13 +280,12 @@ impl Delivery {
     }
 
     /// Closes a notification whose recipients all have an outcome; true when it is closed.
-    async fn complete_if_finished(&self, held: &mut Held<Control>) -> Result<bool, Error> {
-        let plans = self.ledger.plans(&held.value.id).await?;
+    async fn complete_if_finished(&self, held: &mut Held<Control>, plans: &[Held<Plan>]) -> Result<bool, Error> {
         if held.value.seeding != Seeding::Done || !plans.iter().all(|plan| plan.value.is_finished()) {
             return Ok(false);
         }
         held.value.stage = Stage::Completed;
-        self.close(held, &plans).await.map(|()| true)
+        self.close(held, plans).await.map(|()| true)
     }
 
     /// Stores the final figures.
@@ -288,6 +325,7 @@ fn batch(id: &str, plan: &Plan, next: Cursor, recipients: Vec<Recipient>, now: T
         created_at: now,
         not_before: None,
         held: false,
+        in_vain: 0,
         lease: None,
         reported: Counts::default(),
         recipients,

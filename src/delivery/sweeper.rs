@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use tracing::{info, warn};
 
-use super::{BATCH, BATCH_STALLS, Batch, Cursor, Delivery, Held, LAYING, NOTIFICATION_STALLS, Pointer, PutOut};
+use super::retry::STALLS_AT_MOST;
+use super::{
+    BATCH, Batch, Cursor, Delivery, Held, LAYING, NOTIFICATION_RESTS, NOTIFICATION_STALLS, Plan, Pointer, PutOut,
+};
 use crate::clock::Timestamp;
 use crate::notifications::{Control, OnUncertain};
 use crate::people::Skip;
@@ -19,6 +22,12 @@ const FADED: usize = 5000;
 const FAILURES: usize = 3;
 /// When a notification that is over is looked at again while somebody still sends one of its windows.
 const LINGERS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How many more batches of a tenant may be put out, and the plan under which they are.
+struct Room {
+    left: u64,
+    plan: Option<Held<Plan>>,
+}
 
 impl Delivery {
     /// Looks for everything that is due. What fails in one part keeps no other from being done.
@@ -59,12 +68,12 @@ impl Delivery {
     /// Batches whose time has come, whose lease ran out, or whose message seems lost; within the bound of each tenant.
     /// Those of a tenant without room stay in line, and those behind them are found all the same.
     async fn tick_batches(&self, now: Timestamp, put_out: &mut PutOut) -> Result<(), Error> {
-        let (mut room, mut after, mut failures) = (HashMap::new(), None, Vec::new());
+        let (mut rooms, mut after, mut failures) = (HashMap::new(), None, Vec::new());
         for _ in 0..PAGES {
             let (batches, next) = self.ledger.due_batches(now, after.as_ref(), BATCHES).await?;
             for held in batches {
                 // One that cannot be written keeps no other waiting; when none can, nobody tries them all.
-                failures.extend(self.tick_batch(held, now, &mut room, put_out).await.err());
+                failures.extend(self.tick_batch(held, now, &mut rooms, put_out).await.err());
                 if failures.len() >= FAILURES {
                     break;
                 }
@@ -90,13 +99,13 @@ impl Delivery {
     }
 
     async fn look_for_lying(&self, now: Timestamp, put_out: &mut PutOut) -> Result<(), Error> {
-        let running = self.ledger.due_controls(now + NOTIFICATION_STALLS, NOTIFICATIONS).await?;
+        let running = self.ledger.due_controls(now + NOTIFICATION_RESTS, NOTIFICATIONS).await?;
         let has_begun = |control: &Control| control.send_at.is_none_or(|at| at <= now);
         let running = running.iter().filter(|held| has_begun(&held.value));
         put_out.notifications.extend(running.map(|held| Pointer::to_notification(&held.value.id)));
         let mut after = None;
         for _ in 0..PAGES {
-            let (batches, next) = self.ledger.due_batches(now + BATCH_STALLS, after.as_ref(), BATCHES).await?;
+            let (batches, next) = self.ledger.due_batches(now + STALLS_AT_MOST, after.as_ref(), BATCHES).await?;
             let lies = |batch: &Batch| batch.not_before.is_none() && batch.lease.is_none();
             let lying = batches.iter().map(|held| &held.value).filter(|batch| lies(batch));
             put_out
@@ -114,28 +123,42 @@ impl Delivery {
         &self,
         mut held: Held<Batch>,
         now: Timestamp,
-        room: &mut HashMap<(String, String), u64>,
+        rooms: &mut HashMap<(String, String), Room>,
         put_out: &mut PutOut,
     ) -> Result<(), Error> {
         let (id, tenant) = (held.value.notification.clone(), held.value.tenant.clone());
-        // A batch that waits takes room; one that stalled has its place already.
-        if held.value.not_before.is_some() {
+        let waited = held.value.not_before.is_some();
+        held.value.put_out();
+        // A batch that waited takes room; one that stalled has its place already.
+        let done = if waited {
             let key = (id.clone(), tenant.clone());
-            if !room.contains_key(&key) {
-                let outstanding = self.ledger.outstanding(&id, &tenant).await?;
-                room.insert(key.clone(), self.governor.outstanding(BATCH).saturating_sub(outstanding));
+            if !rooms.contains_key(&key) {
+                rooms.insert(key.clone(), self.room(&id, &tenant).await?);
             }
-            match room.get_mut(&key) {
-                Some(left) if *left > 0 => *left -= 1,
-                Some(_) | None => return Ok(()),
+            match rooms.get_mut(&key) {
+                Some(Room { left: left @ 1.., plan: Some(plan) }) => {
+                    *left -= 1;
+                    self.ledger.take_room(&held, plan, now).await?
+                }
+                Some(_) | None => false,
             }
         } else {
             warn!(notification = id, tenant, batch = held.value.id(), "a batch stalled and is put out again");
-        }
-        if self.put_out_again(&mut held, now).await? {
+            self.ledger.put_out(&held, now).await?
+        };
+        if done {
             put_out.deliveries.push(Pointer::to_batch(&id, &tenant, &held.value.id()));
         }
         Ok(())
+    }
+
+    async fn room(&self, id: &str, tenant: &str) -> Result<Room, Error> {
+        // Before the count, so that whoever takes room meanwhile is noticed.
+        let plan = self.ledger.plan(id, tenant).await?;
+        let bot = self.registry.bot().await?.unwrap_or_default();
+        let bound = self.governor.outstanding(&bot, tenant, id, BATCH).await?;
+        let outstanding = self.ledger.outstanding(id, tenant).await?;
+        Ok(Room { left: bound.saturating_sub(outstanding), plan })
     }
 
     /// Ends the plans and batches of a notification that is over, and closes it once nobody works on one any more.

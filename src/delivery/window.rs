@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::courier::Shift;
+use super::courier::{Permits, Shift};
 use super::{Attempt, RecipientState, Settled, settle};
 use crate::clock::{Timestamp, until};
 use crate::connector::{SendOutcome, Target, notification};
@@ -24,15 +25,15 @@ struct Lesson {
 }
 
 impl Shift<'_> {
-    /// Marks, sends, settles, with permits whose turn came at `turn`. False when nobody in the window had an answer:
-    /// the way to Teams is blocked.
-    pub(super) async fn send_window(&mut self, places: &[usize], turn: Timestamp) -> Result<bool, Error> {
+    /// Marks, sends, settles; whatever has to be done before the turn began at `begins`. False when nobody in the window
+    /// had an answer: the way to Teams is blocked.
+    pub(super) async fn send_window(&mut self, permits: Permits, begins: Instant) -> Result<bool, Error> {
+        let Permits { places, at: turn } = &permits;
         let before: Vec<_> = places.iter().map(|place| self.held.value.recipients[*place].state.clone()).collect();
-        let begins = tokio::time::Instant::now();
         let marked = self.mark(places).await?;
         let saved = self.save().await;
         self.delivery.marking.took(begins.elapsed());
-        if saved.is_err() || (!marked.is_empty() && self.is_stale(turn)) {
+        if saved.is_err() || (!marked.is_empty() && self.is_stale(*turn)) {
             // Nothing went out: all is as it was. The mark may stand in the store all the same, so this has to be
             // recorded like an outcome.
             for (place, state) in places.iter().zip(before) {
@@ -46,7 +47,7 @@ impl Shift<'_> {
         }
         self.missed = 0;
         // What is left of the time that marking was given.
-        tokio::time::sleep(until(self.delivery.clock.now(), turn)).await;
+        tokio::time::sleep(until(self.delivery.clock.now(), *turn)).await;
         let (answered, lessons, began) = self.send(marked).await?;
         self.learn(lessons, began).await?;
         Ok(answered)

@@ -50,6 +50,17 @@ impl Chats {
         self.running.keys().any(|running| running != notification)
     }
 
+    /// Notifications that had a block lately.
+    pub fn running(&self, now: Timestamp) -> impl Iterator<Item = &String> {
+        self.running.iter().filter(move |(_, last)| **last + EACH > now).map(|(name, _)| name)
+    }
+
+    /// Whether a notification had a block lately.
+    #[must_use]
+    pub fn is_running(&self, notification: &str, now: Timestamp) -> bool {
+        self.running.get(notification).is_some_and(|last| *last + EACH > now)
+    }
+
     /// Who may get a message at an instant, by place, and who when instead.
     #[must_use]
     pub fn admit(&self, people: &[&str], at: Timestamp) -> (Vec<usize>, Vec<(usize, Timestamp)>) {

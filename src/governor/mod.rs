@@ -23,8 +23,14 @@ use crate::store::{Collection, Draft, Error, Key, Partition, Store, update};
 /// When to come back where too many reserve at once.
 const CROWDED: Duration = Duration::from_secs(1);
 
-/// How far a line's time is ahead of this process's clock. Who writes a line shows its clock; nobody's ever goes back.
-type Ahead = tokio::sync::Mutex<TimeDelta>;
+/// A tenant's line as this process knows it.
+#[derive(Debug)]
+struct Known {
+    /// Whoever writes to the same line within this process takes turns instead of colliding in the store.
+    turn: tokio::sync::Mutex<()>,
+    /// How far its time is ahead of our clock. Who writes a line shows its clock; the line's time never goes back.
+    ahead: Mutex<TimeDelta>,
+}
 
 /// Gives permits to send.
 #[derive(Debug, Clone)]
@@ -32,8 +38,7 @@ pub struct Governor {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     rate: u32,
-    /// Whoever reserves for the same tenant within this process queues here instead of colliding in the store.
-    lines: Arc<Mutex<HashMap<Key, Arc<Ahead>>>>,
+    lines: Arc<Mutex<HashMap<Key, Arc<Known>>>>,
 }
 
 /// Who asks for permits.
@@ -47,6 +52,8 @@ pub struct Asked<'a> {
     pub people: &'a [&'a str],
     /// Whether it has had permits for a while: then others who wait come first.
     pub long: bool,
+    /// How long it takes until the messages can go.
+    pub marking: Duration,
 }
 
 /// What was heard of Teams while permits were used.
@@ -76,11 +83,16 @@ impl Governor {
         window(f64::from(self.rate))
     }
 
-    /// How many batches of `size` may be outstanding: ten seconds' worth, at least two.
-    #[must_use]
-    pub fn outstanding(&self, size: usize) -> u64 {
+    /// How many batches of `size` of a notification may be outstanding in a tenant: ten seconds' worth, at least two;
+    /// its share of that while others run there too, and one at least.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn outstanding(&self, bot: &str, tenant: &str, notification: &str, size: usize) -> Result<u64, Error> {
+        let (line, now) = self.look(bot, tenant).await?;
         let size = u64::try_from(size).unwrap_or(1).max(1);
-        (u64::from(self.rate) * 10).div_ceil(size).max(2)
+        let shared_by = u64::try_from(line.shared_by(notification, now)).unwrap_or(1).max(1);
+        Ok((u64::from(self.rate) * 10).div_ceil(size).max(2).div_ceil(shared_by))
     }
 
     /// Reserves permits for messages of a notification.
@@ -88,9 +100,9 @@ impl Governor {
     /// # Errors
     /// As the store's.
     pub async fn reserve(&self, bot: &str, asked: &Asked<'_>) -> Result<Grant, Error> {
-        let Asked { tenant, notification, people, long } = *asked;
+        let Asked { tenant, notification, people, long, marking } = *asked;
         let ask = Ask { notification, people, rate: self.rate, long };
-        let reserved = self.change(bot, tenant, |line, now| line.reserve(&ask, now)).await;
+        let reserved = self.change(bot, tenant, |line, now| line.reserve(&ask, now, now + marking)).await;
         match reserved {
             Ok((grant, ahead)) => Ok(by_our_clock(grant, ahead)),
             // Others reserve all the time: that is a line too. A conflict here says nothing of the caller's documents.
@@ -117,9 +129,18 @@ impl Governor {
     /// # Errors
     /// As the store's.
     pub async fn paused_until(&self, bot: &str, tenant: &str) -> Result<Option<Timestamp>, Error> {
-        let look = |line: &Throttle, now| (line.paused_until.filter(|until| *until > now), None);
-        let (until, ahead) = self.change(bot, tenant, look).await?;
-        Ok(until.map(|until| until - ahead))
+        let (line, now) = self.look(bot, tenant).await?;
+        Ok(line.paused_until.filter(|until| *until > now).map(|until| self.clock.now() + (until - now)))
+    }
+
+    /// A line as it stands, and its time.
+    async fn look(&self, bot: &str, tenant: &str) -> Result<(Throttle, Timestamp), Error> {
+        let key = key(bot, tenant);
+        let document = self.store.get(&key).await?;
+        let stored: Throttle = document.map(|document| document.read()).transpose()?.unwrap_or_default();
+        let ours = self.clock.now();
+        let now = ours + self.line(&key).ahead(&stored, ours);
+        Ok((stored, now))
     }
 
     /// The notification that waits longest for a tenant's line, besides the one that steps back.
@@ -127,7 +148,7 @@ impl Governor {
     /// # Errors
     /// As the store's.
     pub async fn called(&self, bot: &str, tenant: &str, besides: &str) -> Result<Option<String>, Error> {
-        match self.change(bot, tenant, |line, _| line.called(besides)).await {
+        match self.change(bot, tenant, |line, now| line.called(besides, now)).await {
             Ok((called, _)) => Ok(called),
             Err(Error::Conflict) => Ok(None),
             Err(other) => Err(other),
@@ -160,28 +181,36 @@ impl Governor {
         tenant: &str,
         decide: impl Fn(&Throttle, Timestamp) -> (T, Option<Throttle>),
     ) -> Result<(T, TimeDelta), Error> {
-        let key = Key::new(Collection::Throttles, Partition::new([bot, tenant]), "throttle");
-        let line = self.line(&key);
-        let mut known = line.lock().await;
-        let so_far = *known;
+        let key = key(bot, tenant);
+        let known = self.line(&key);
+        let _mine = known.turn.lock().await;
         let decide = |stored: Option<Throttle>| {
             let (stored, ours) = (stored.unwrap_or_default(), self.clock.now());
-            let ahead = stored.at.map_or(so_far, |at| so_far.max(at - ours));
+            let ahead = known.ahead(&stored, ours);
             let (answer, next) = decide(&stored, ours + ahead);
             Ok(((answer, ahead), next.map(|next| Draft::of(&next)).transpose()?))
         };
-        let (answer, ahead) = update(self.store.as_ref(), &key, decide).await?;
-        *known = ahead;
-        Ok((answer, ahead))
+        update(self.store.as_ref(), &key, decide).await
     }
 
-    fn line(&self, key: &Key) -> Arc<Ahead> {
+    fn line(&self, key: &Key) -> Arc<Known> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.get(key) {
-            return Arc::clone(line);
-        }
-        Arc::clone(lines.entry(key.clone()).or_insert_with(|| Arc::new(Ahead::new(TimeDelta::zero()))))
+        let new = || Arc::new(Known { turn: tokio::sync::Mutex::default(), ahead: Mutex::new(TimeDelta::zero()) });
+        Arc::clone(lines.entry(key.clone()).or_insert_with(new))
     }
+}
+
+impl Known {
+    /// How far the line's time is ahead, with what was just read of it.
+    fn ahead(&self, stored: &Throttle, ours: Timestamp) -> TimeDelta {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        *ahead = stored.at.map_or(*ahead, |at| (at - ours).max(*ahead));
+        *ahead
+    }
+}
+
+fn key(bot: &str, tenant: &str) -> Key {
+    Key::new(Collection::Throttles, Partition::new([bot, tenant]), "throttle")
 }
 
 fn by_our_clock(grant: Grant, ahead: TimeDelta) -> Grant {

@@ -11,12 +11,14 @@ use crate::clock::Timestamp;
 /// Where the curve begins, as a part of the pace that was too much.
 const LESS: f64 = 0.9;
 /// The same where the lesson before is this fresh: that pace was far too much.
-const MUCH_LESS: f64 = 0.7;
+const MUCH_LESS: f64 = 0.6;
 const FRESH: TimeDelta = TimeDelta::seconds(10);
 /// Where it rests.
 const PLATEAU: f64 = 0.98;
 /// After how many seconds it does.
 const RESTS_AFTER: f64 = 45.0;
+/// How far it goes on in as long again, as a part of the rate.
+const ONWARD: f64 = 0.15;
 /// Thousandths of a message a second, and no fewer than these.
 const THOUSANDTHS: f64 = 1000.0;
 const SLOWEST: f64 = 0.2;
@@ -48,8 +50,9 @@ impl Slowed {
         let seconds = (now - self.at).as_seconds_f64().max(0.0);
         let (rests_at, begins_at) =
             (f64::from(self.too_much) * PLATEAU / THOUSANDTHS, f64::from(self.fell_to) / THOUSANDTHS);
-        let depth = (rests_at - begins_at).max(0.0);
         let from_rest = seconds / RESTS_AFTER - 1.0;
+        let depth = (rests_at - begins_at).max(0.0);
+        let depth = if from_rest > 0.0 { depth.max(f64::from(rate) * ONWARD) } else { depth };
         (rests_at + depth * from_rest.powi(3)).clamp(SLOWEST, f64::from(rate).max(SLOWEST))
     }
 }
@@ -76,6 +79,8 @@ mod tests {
         assert!((40..=55).all(|seconds| (48.9..=49.1).contains(&pace(seconds))), "a while of rest");
         assert!((0..200).all(|seconds| pace(seconds) <= pace(seconds + 1)), "it only grows");
         assert!((pace(90) - 50.0).abs() < f64::EPSILON, "and never beyond the rate: {}", pace(90));
+        let low = Slowed::from(None, 20.0, at(0), at(0));
+        assert!(low.pace(50, at(60)) < 20.0 && low.pace(50, at(120)) > 50.0 - 1e-9, "{}", low.pace(50, at(120)));
     }
 
     #[test]

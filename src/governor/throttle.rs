@@ -6,6 +6,7 @@
 //! The line has a time of its own: the latest that any instance's clock has shown when it wrote here. Instances whose
 //! clocks are apart agree on it with what they read, so that their blocks follow each other as one line.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// So far ahead permits are given, and one block and a half more: whoever would wait longer goes back to the store
 /// instead, and leaves its place to another tenant's batch.
 const AHEAD: Duration = Duration::from_millis(500);
+/// Who was called may wait longer, since somebody stepped back for it: so often as long, if it comes soon enough.
+const CALLED: u32 = 4;
+const COMES_WITHIN: Duration = Duration::from_secs(10);
 /// No line grows so much longer: what does is a mistake, and is forgotten.
 const ABSURD: Duration = Duration::from_secs(60);
 /// Of more notifications than these that wait at once, the others are found by `Tick`.
@@ -56,6 +60,9 @@ pub struct Throttle {
     /// Notifications that found the line full while others had it, longest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
+    /// Those of them that were called, and when: a place is kept for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub called: BTreeMap<String, Timestamp>,
 }
 
 /// Who wants to send, and to whom.
@@ -94,14 +101,15 @@ pub enum Grant {
 }
 
 impl Throttle {
-    /// Takes a block of permits; answers the time line to store, when it changed. `now` is the line's time.
-    pub fn reserve(&self, ask: &Ask<'_>, now: Timestamp) -> (Grant, Option<Self>) {
-        if ask.long && self.has_others_waiting(ask.notification) {
+    /// Takes a block of permits that begins at `earliest`; answers the time line to store, when it changed. `now` is the
+    /// line's time.
+    pub fn reserve(&self, ask: &Ask<'_>, now: Timestamp, earliest: Timestamp) -> (Grant, Option<Self>) {
+        if ask.long && self.starving(ask.notification, now).is_some() {
             return (Grant::Later(now), self.remembering(ask.notification));
         }
         let pace = self.pace(ask.rate, now);
-        let begin = match self.turn(pace, now) {
-            Ok(begin) => begin,
+        let begin = match self.turn(ask.notification, pace, now) {
+            Ok(begin) => begin.max(earliest),
             Err(later) => return (Grant::Later(later), self.remembering(ask.notification)),
         };
         let (mut places, later) = self.chats.admit(ask.people, begin);
@@ -117,23 +125,33 @@ impl Throttle {
             blocks,
             chats: self.chats.clone().after(&chat(ask.notification), sent.map(|person| chat(person)), begin, now),
             waiting: self.without(ask.notification),
+            called: self.still_called(ask.notification, now),
             ..self.clone()
         };
         (Grant::From { at: begin, places, later }, Some(next))
     }
 
     /// When the next block can begin, or when to come back.
-    fn turn(&self, pace: f64, now: Timestamp) -> Result<Timestamp, Timestamp> {
+    fn turn(&self, notification: &str, pace: f64, now: Timestamp) -> Result<Timestamp, Timestamp> {
         let resumes = self.paused_until.map_or(now, |until| until.max(now));
         let free = self.next.filter(|next| *next <= resumes + ABSURD).map_or(resumes, |next| next.max(resumes));
         let block = Duration::from_secs_f64(1.5 * window_size(pace) / pace);
-        if resumes > now + PATIENCE || free > resumes + AHEAD + block { Err(free) } else { Ok(free) }
+        let is_called = self.called.get(notification).is_some_and(|at| now < *at + COMES_WITHIN);
+        let ahead = (AHEAD + block) * if is_called { CALLED } else { 1 };
+        if resumes > now + PATIENCE {
+            Err(resumes)
+        } else if free > resumes + ahead {
+            // Whoever steps back calls; until then nobody knows when.
+            Err(now)
+        } else {
+            Ok(free)
+        }
     }
 
     /// Until when a notification need not ask, when its turn does not come soon; and the line that remembers it.
     #[must_use]
     pub fn turned_away(&self, ask: &Ask<'_>, now: Timestamp) -> (Option<Timestamp>, Option<Self>) {
-        match self.turn(self.pace(ask.rate, now), now) {
+        match self.turn(ask.notification, self.pace(ask.rate, now), now) {
             Ok(_) => (None, None),
             Err(later) => (Some(later), self.remembering(ask.notification)),
         }
@@ -153,15 +171,33 @@ impl Throttle {
         self.waiting.iter().filter(|known| *known != notification).cloned().collect()
     }
 
-    fn has_others_waiting(&self, notification: &str) -> bool {
-        self.waiting.iter().any(|known| known != notification)
+    /// Who waits longest, besides a notification, and has nobody in the line.
+    fn starving(&self, besides: &str, now: Timestamp) -> Option<&String> {
+        self.waiting.iter().find(|known| *known != besides && !self.chats.is_running(&chat(known), now))
     }
 
-    /// Who waits longest, besides a notification, and the line without them.
+    /// How many notifications have or want the line, one of them counted in any case.
     #[must_use]
-    pub fn called(&self, besides: &str) -> (Option<String>, Option<Self>) {
-        let Some(next) = self.waiting.iter().find(|known| *known != besides) else { return (None, None) };
-        (Some(next.clone()), Some(Self { waiting: self.without(next), ..self.clone() }))
+    pub fn shared_by(&self, notification: &str, now: Timestamp) -> usize {
+        let own = chat(notification);
+        let wanted = self.waiting.iter().chain(self.called.keys()).map(|name| chat(name));
+        let all: BTreeSet<_> = self.chats.running(now).cloned().chain(wanted).chain([own]).collect();
+        all.len()
+    }
+
+    /// Who is to be called when a notification steps back, and the line without them.
+    #[must_use]
+    pub fn called(&self, besides: &str, now: Timestamp) -> (Option<String>, Option<Self>) {
+        let Some(next) = self.starving(besides, now) else { return (None, None) };
+        let mut called = self.still_called(besides, now);
+        called.insert(next.clone(), now);
+        (Some(next.clone()), Some(Self { waiting: self.without(next), called, ..self.clone() }))
+    }
+
+    /// Those who were called and may still come, besides one.
+    fn still_called(&self, besides: &str, now: Timestamp) -> BTreeMap<String, Timestamp> {
+        let may_come = |name: &String, at: Timestamp| name != besides && now < at + COMES_WITHIN;
+        self.called.iter().filter(|(name, at)| may_come(name, **at)).map(|(name, at)| (name.clone(), *at)).collect()
     }
 
     /// Blocks are of different sizes: one that would make a second too full begins when there is room in it.
@@ -245,7 +281,7 @@ mod tests {
 
     /// Reserves at an instant; answers the beginning and the line.
     fn taken(line: &Throttle, rate: u32, people: &[&str], now: i64) -> (Option<(Timestamp, usize)>, Throttle) {
-        let (grant, next) = line.reserve(&ask(rate, people), at(now));
+        let (grant, next) = line.reserve(&ask(rate, people), at(now), at(now));
         (begins(&grant), next.unwrap_or_else(|| line.clone()))
     }
 
@@ -263,7 +299,7 @@ mod tests {
         for _ in 0..100 {
             match taken(&line, 50, &TEN, 0) {
                 (Some((_, count)), next) => (line, given) = (next, given + count),
-                (None, _) => assert!(full_until(&line, 50, 0).is_some_and(|until| until > at(800))),
+                (None, _) => assert_eq!(full_until(&line, 50, 0), Some(at(0))),
             }
         }
         assert_eq!(given, 40, "whoever comes now would wait longer than half a second and a block");
@@ -285,10 +321,22 @@ mod tests {
         }
         assert_eq!(line.waiting, ["m", "o"]);
         let long = Ask { long: true, ..ask(50, &TEN) };
-        assert_eq!(line.reserve(&long, at(5_000)).0, Grant::Later(at(5_000)), "who had it for long steps back");
-        let (called, line) = line.called("n");
-        assert_eq!((called.as_deref(), line.as_ref().map(|line| line.waiting.len())), (Some("m"), Some(1)));
-        assert_eq!(line.expect("a line").called("o"), (None, None), "nobody calls themselves");
+        assert_eq!(
+            line.reserve(&long, at(5_000), at(5_000)).0,
+            Grant::Later(at(5_000)),
+            "who had it for long steps back"
+        );
+        let (called, line) = line.called("n", at(0));
+        let line = line.expect("a line");
+        assert_eq!((line.shared_by("n", at(0)), line.shared_by("x", at(60_000))), (3, 3));
+        assert_eq!((called.as_deref(), line.waiting.as_slice()), (Some("m"), ["o".to_owned()].as_slice()));
+        assert_eq!(line.called("o", at(0)), (None, None), "nobody calls themselves");
+        let called = Ask { notification: "m", ..ask(50, &TEN) };
+        let (grant, next) = line.reserve(&called, at(0), at(0));
+        assert!(begins(&grant).is_some(), "a place is kept for whoever was called: {grant:?}");
+        let next = next.expect("a line");
+        assert!(matches!(next.reserve(&called, at(0), at(0)).0, Grant::Later(_)), "one");
+        assert!(matches!(line.reserve(&ask(50, &TEN), at(0), at(0)).0, Grant::Later(_)), "and for nobody else");
     }
 
     #[test]
@@ -307,7 +355,7 @@ mod tests {
         assert_eq!(resumed, Some((at(3_000), 9)), "a fifth of a second at 45 a second");
         let longer = line.told_to_slow_down(50, at(90), at(30_000), at(300)).expect("a longer pause");
         assert_eq!(longer.slowed, line.slowed, "of the same lesson");
-        assert_eq!(longer.reserve(&ask(50, &TEN), at(400)).0, Grant::Later(at(30_000)));
+        assert_eq!(longer.reserve(&ask(50, &TEN), at(400), at(400)).0, Grant::Later(at(30_000)));
         let again = line.told_to_slow_down(50, at(3_100), at(4_000), at(3_200)).expect("another lesson");
         assert!(again.pace(50, at(4_000)) < 32.0, "{}", again.pace(50, at(4_000)));
     }
@@ -323,18 +371,17 @@ mod tests {
         let mut line = Throttle::default();
         for number in 0..6 {
             let notification = format!("n{number}");
-            let (grant, next) = line.reserve(
-                &Ask { notification: &notification, people: &["ana"], rate: 50, long: false },
-                at(number * 30),
-            );
+            let ask = Ask { notification: &notification, people: &["ana"], rate: 50, long: false };
+            let (grant, next) = line.reserve(&ask, at(number * 30), at(number * 30));
             assert!(begins(&grant).is_some(), "{number}");
             line = next.expect("a line");
         }
         let (grant, _) =
-            line.reserve(&Ask { notification: "m", people: &["ana", "bob"], rate: 50, long: false }, at(200));
+            line.reserve(&Ask { notification: "m", people: &["ana", "bob"], rate: 50, long: false }, at(200), at(200));
         let Grant::From { places, later, .. } = grant else { panic!("{grant:?}") };
         assert!(places == [1] && later[0].0 == 0 && later[0].1 > at(1_500), "{places:?} {later:?}");
-        let (grant, next) = line.reserve(&Ask { notification: "m", people: &["ana"], rate: 50, long: false }, at(200));
+        let (grant, next) =
+            line.reserve(&Ask { notification: "m", people: &["ana"], rate: 50, long: false }, at(200), at(200));
         assert!(matches!(grant, Grant::Full { .. }) && next.is_none());
     }
 

@@ -1,7 +1,6 @@
 //! Persons in the store: found by any of their ids, changed under their etag, merged when two prove to be one.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +13,8 @@ use super::{Conversation, Identity, Person};
 use crate::channel::Channel;
 use crate::clock::Timestamp;
 use crate::store::{
-    Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, TRIES, V1, Write,
-    update,
+    Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, TRIES, Turns, V1,
+    Write, update,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,14 +38,11 @@ pub struct Registry {
     keep_copilot: Duration,
     bot: Arc<OnceCell<String>>,
     tenants: Arc<Mutex<HashMap<String, Timestamp>>>,
-    turns: Arc<[tokio::sync::Mutex<()>]>,
+    turns: Turns,
 }
 
 /// How long a tenant that was written is not written again.
 const TENANT_IS_KNOWN: Duration = Duration::from_secs(600);
-
-/// How many turns there are; two persons who share one only wait for each other.
-const TURNS: usize = 64;
 
 impl Registry {
     /// The registry of the bot with this app id; without one, of the first bot that is seen. Copilot references fade
@@ -54,15 +50,7 @@ impl Registry {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, app_id: Option<&str>, keep_copilot: Duration) -> Self {
         let bot = OnceCell::new_with(app_id.map(str::to_owned));
-        let turns = std::iter::repeat_with(tokio::sync::Mutex::default).take(TURNS).collect();
-        Self { store, keep_copilot, bot: Arc::new(bot), tenants: Arc::default(), turns }
-    }
-
-    fn turn(&self, tenant: &str, person: &str) -> &tokio::sync::Mutex<()> {
-        let mut hasher = DefaultHasher::new();
-        (tenant, person).hash(&mut hasher);
-        let turn = usize::try_from(hasher.finish() % 64).unwrap_or_default();
-        &self.turns[turn % TURNS]
+        Self { store, keep_copilot, bot: Arc::new(bot), tenants: Arc::default(), turns: Turns::default() }
     }
 
     pub(super) fn store(&self) -> &dyn Store {
@@ -146,7 +134,7 @@ impl Registry {
         change: impl Fn(Person) -> Person,
     ) -> Result<(Option<Person>, Person), Error> {
         // Who writes to the same person within this process takes turns instead of colliding in the store.
-        let _mine = self.turn(tenant, person).lock().await;
+        let _mine = self.turns.of((tenant, person)).await;
         let mut person = person.to_owned();
         for _ in 0..TRIES {
             let found = self.versioned(bot, tenant, &person).await?;

@@ -2,6 +2,7 @@
 //! The demo and the tests use it; it is no bigger than they need.
 
 mod connection;
+mod limits;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use connection::{Connection, Connections};
+pub use limits::{TooMuch, Traffic};
 
 /// How a conversation answers a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

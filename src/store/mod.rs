@@ -9,6 +9,7 @@ pub mod cosmos;
 mod document;
 pub mod embedded;
 mod error;
+mod turns;
 mod update;
 
 use std::fmt::Debug;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 
 pub use document::{Collection, Continuation, Document, Draft, ETag, Key, Page, Partition, Query, V1, Write};
 pub use error::Error;
+pub use turns::Turns;
 pub use update::{TRIES, update};
 
 use crate::clock::Timestamp;

@@ -38,6 +38,7 @@ fn every_stored_shape_is_readable() {
     holds::<Plan>("plan-ended");
     holds::<Message>("notification-message");
     holds::<Batch>("batch");
+    holds::<Batch>("batch-in-vain");
     holds::<Roster>("roster");
     holds::<Throttle>("throttle");
     holds::<Throttle>("throttle-slowed");
