@@ -6,7 +6,10 @@
     clippy::panic,
     missing_docs,
     unreachable_pub,
-    clippy::needless_pass_by_value
+    clippy::needless_pass_by_value,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss
 )]
 
 mod architecture;
@@ -23,6 +26,7 @@ mod lifecycle;
 mod listening;
 mod messages;
 mod notifications;
+mod scenarios;
 mod store_contract;
 mod stored_shapes;
 mod support;

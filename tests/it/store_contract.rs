@@ -316,6 +316,11 @@ async fn the_embedded_store_removes_what_has_faded() {
     what_has_faded_is_removed(store.as_ref()).await;
 }
 
+#[tokio::test]
+async fn the_store_in_memory_removes_what_has_faded() {
+    what_has_faded_is_removed(&crate::support::Memory::default()).await;
+}
+
 fn embedded() -> (Arc<dyn Store>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = herald::store::embedded::Embedded::open(folder.path()).unwrap().store();
@@ -324,6 +329,7 @@ fn embedded() -> (Arc<dyn Store>, tempfile::TempDir) {
 
 store_contract!(embedded_store, embedded());
 store_contract!(cosmos_store, crate::cosmos::store().await);
+store_contract!(memory_store, (Arc::new(crate::support::Memory::default()) as Arc<dyn Store>, ()));
 
 #[tokio::test]
 async fn the_embedded_store_is_there_after_it_was_closed_and_gives_no_version_twice() {
