@@ -56,7 +56,11 @@ impl App {
             registry: Registry::new(Arc::clone(&store), app_id, config.keep_copilot),
             connector: Connector::new(config.hosts.clone(), tokens, Arc::clone(&clock))?,
             governor: Governor::new(Arc::clone(&store), Arc::clone(&clock), config.tenant_rate),
-            reach: ReachSettings { allowed_tenants: config.allowed_tenants.clone(), keep_copilot: config.keep_copilot },
+            reach: ReachSettings {
+                allowed_tenants: config.allowed_tenants.clone(),
+                keep_copilot: config.keep_copilot,
+                open_chat: config.open_chat,
+            },
             marking: Arc::default(),
             planning: Turns::default(),
             instance: chance.id().into(),

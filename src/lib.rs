@@ -38,7 +38,7 @@
 //! governor      -> clock, store
 //! trust         -> clock, direct, protocol
 //! connector     -> clock, direct, identity, notifications, people, protocol
-//! delivery      -> chance, clock, connector, governor, notifications, people, store
+//! delivery      -> chance, channel, clock, connector, governor, notifications, people, store
 //! config        -> channel, identity, protocol, trust
 //! app           -> chance, channel, clock, config, connector, delivery, governor, identity, people, protocol, store, trust
 //! functions     -> app, channel, clock, connector, delivery, notifications, people, protocol, replies, store, trust

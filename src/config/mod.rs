@@ -93,6 +93,8 @@ pub struct Config {
     pub keep_deliveries: Duration,
     /// What tells the Copilot window in Teams.
     pub teams_copilot: Option<Matcher>,
+    /// Whether the Teams chat of somebody known only from Copilot is opened.
+    pub open_chat: bool,
     /// What is logged.
     pub log: String,
 }

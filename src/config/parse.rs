@@ -80,7 +80,6 @@ impl Reader<'_> {
 /// [`Problems`], all of them.
 pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
     let mut reader = Reader { source, problems: Vec::new() };
-    refuse_what_is_not_there(&mut reader);
     let store = cosmos::store(&mut reader, role);
     let trust::Read { cloud, bot, policy } = trust::trust(&mut reader, role);
     let is_open = policy.channel.is_none();
@@ -101,18 +100,14 @@ pub fn parse(source: &dyn Source, role: Role) -> Result<Config, Problems> {
         teams_copilot: reader.value("HERALD_TEAMS_COPILOT_MATCH", None, |text| {
             Matcher::parse(text).map(Some).map_err(|error| error.to_string())
         }),
+        open_chat: reader.value("HERALD_OPEN_CHAT", false, |text| match text {
+            "never" => Ok(false),
+            "known" => Ok(true),
+            _ => Err("expected never or known".to_owned()),
+        }),
         log: reader.value("RUST_LOG", "info".to_owned(), filter),
     };
     if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
-}
-
-/// What is not there is refused, not ignored: somebody who sets it relies on it.
-fn refuse_what_is_not_there(reader: &mut Reader<'_>) {
-    reader.value("HERALD_OPEN_CHAT", (), |text| match text {
-        "never" => Ok(()),
-        "known" => Err("this version of Herald cannot open chats; expected never".to_owned()),
-        _ => Err("expected never or known".to_owned()),
-    });
 }
 
 fn hosts(reader: &mut Reader<'_>, cloud: Cloud, is_open: bool) -> AllowedHosts {

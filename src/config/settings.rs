@@ -106,5 +106,9 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "<JSON pointer>=<value>: which activities with a Copilot marker came from the Copilot window in Teams",
     ),
-    setting("HERALD_OPEN_CHAT", "never", "never; known is refused by this version"),
+    setting(
+        "HERALD_OPEN_CHAT",
+        "never",
+        "never, or known: open the Teams chat of somebody known only from Copilot, where the app is installed for them",
+    ),
 ];

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Unanswered;
 use super::answer::Status;
 use super::client::Reply;
 use super::outcome::camel_case;
@@ -61,7 +62,12 @@ pub fn opening(tenant: &str, member: &str) -> Value {
 pub(super) fn opened(reply: Reply, no_token: Duration) -> OpenOutcome {
     let (status, retry_after, said) = match reply {
         Reply::Spoke { status, retry_after, said } => (status, retry_after, said),
-        Reply::Silence(_) => return OpenOutcome::Unavailable { reason: "unreachable".into(), retry_after: None },
+        Reply::Silence(Unanswered::NotConnected | Unanswered::Lost) => {
+            return OpenOutcome::Unavailable { reason: "unreachable".into(), retry_after: None };
+        }
+        Reply::Silence(Unanswered::ConnectTimedOut | Unanswered::TimedOut) => {
+            return OpenOutcome::Unavailable { reason: "timedOut".into(), retry_after: None };
+        }
         Reply::NoToken => return OpenOutcome::NotTried { reason: "noToken".into(), retry_after: no_token },
         Reply::NotAllowed => return OpenOutcome::Refused { reason: "serviceHostNotAllowed".into() },
     };
@@ -84,7 +90,6 @@ pub(super) fn opened(reply: Reply, no_token: Duration) -> OpenOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connector::Unanswered;
     use crate::connector::answer::read;
 
     #[test]
@@ -102,7 +107,7 @@ mod tests {
         assert_eq!(spoke(503, ""), again("http503"));
         assert_eq!(spoke(401, ""), OpenOutcome::Refused { reason: "http401".into() });
         let silence = opened(Reply::Silence(Unanswered::TimedOut), Duration::ZERO);
-        assert_eq!(silence, again("unreachable"), "no message went out, so nothing is doubtful");
+        assert_eq!(silence, again("timedOut"), "no message went out, so nothing is doubtful");
     }
 
     #[test]

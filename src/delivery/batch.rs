@@ -123,6 +123,20 @@ impl RecipientState {
         }
     }
 
+    /// What is known of somebody who waits.
+    #[must_use]
+    pub fn so_far(&self, now: Timestamp) -> Attempt {
+        match *self {
+            Self::Pending { attempts, since, doubtful, .. } => {
+                Attempt { attempts, since: since.unwrap_or(now), doubtful }
+            }
+            Self::Sending { attempts, since, doubtful } => Attempt { attempts, since, doubtful },
+            Self::Sent { .. } | Self::Skipped { .. } | Self::Failed { .. } | Self::Uncertain { .. } => {
+                Attempt { attempts: 0, since: now, doubtful: false }
+            }
+        }
+    }
+
     /// How it ended, once it has.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome<'_>> {

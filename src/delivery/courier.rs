@@ -10,7 +10,7 @@ use super::{BATCH, Batch, Delivery, Held, LEASE, PATIENCE, PERMITS_LIVE, Pointer
 use crate::clock::{Timestamp, until};
 use crate::governor::{Asked, Grant};
 use crate::notifications::{Message, Stage};
-use crate::people::{Person, Reference, Skip, judge};
+use crate::people::Skip;
 use crate::store::{Error, budget};
 
 /// What was sent is recorded with the next window's mark, unless that is further off than this.
@@ -185,29 +185,6 @@ impl Delivery {
             put_out.notifications.push(Pointer::to_tenant(id, tenant));
         }
         Ok(())
-    }
-
-    /// Judges persons by what is known at this moment, their conversations' tombstones included.
-    pub(super) async fn judge(
-        &self,
-        bot: &str,
-        tenant: &str,
-        people: &[Person],
-    ) -> Result<Vec<Result<Reference, Skip>>, Error> {
-        let rules = self.reach.at(self.clock.now());
-        let verdicts: Vec<_> = people.iter().map(|person| judge(person, &rules).cloned()).collect();
-        let ids: Vec<_> = verdicts.iter().flatten().map(|reference| reference.conversation_id.clone()).collect();
-        let conversations = self.registry.conversations(bot, &ids).await?;
-        let marked = conversations.iter().filter(|known| known.is_copilot());
-        let copilot: Vec<_> = marked.map(|known| &known.conversation_id).collect();
-        let heed = |verdict: Result<Reference, Skip>| match verdict {
-            Ok(reference) if copilot.contains(&&reference.conversation_id) => {
-                warn!(tenant, "a Teams chat's conversation carries a Copilot tombstone: skipped");
-                Err(Skip::NoTeamsChat)
-            }
-            other => other,
-        };
-        Ok(verdicts.into_iter().map(heed).collect())
     }
 }
 

@@ -1,13 +1,14 @@
 //! From a notification to each recipient's outcome: plans, batches with a ledger, leases, windows, and who retries.
 //!
 //! `batch`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep; `planner` with `pages` and
-//! `roster`, `courier` with `window` and `marking`, and `sweeper` act.
+//! `roster`, `courier` with `verdict`, `window`, `opening` and `marking`, and `sweeper` act.
 
 mod batch;
 mod batches;
 mod courier;
 mod ledger;
 mod marking;
+mod opening;
 mod pages;
 mod plan;
 mod planner;
@@ -16,6 +17,7 @@ mod retry;
 mod roster;
 mod settle;
 mod sweeper;
+mod verdict;
 mod window;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ pub use planner::shown_tenant;
 pub use pointer::{BadPointer, Pointer};
 pub use retry::{backoff, stalls_after};
 pub use roster::{Listed, Roster};
-pub use settle::{Attempt, Settled, settle};
+pub use settle::{Attempt, Settled, settle, settle_opening};
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;

@@ -1,5 +1,6 @@
 //! Pages of an audience as recipients: of a tenant's persons, or of a list of users.
 
+use super::verdict::Verdict;
 use super::{BATCH, Cursor, Delivery, Listed, Plan, Recipient, RecipientState};
 use crate::clock::Timestamp;
 use crate::notifications::Posted;
@@ -95,11 +96,13 @@ impl Delivery {
     ) -> Result<Vec<Recipient>, Error> {
         let now = self.clock.now();
         let verdicts = self.judge(bot, tenant, &people).await?;
-        let recipient = |(person, verdict): (Person, Result<_, Skip>)| {
+        let recipient = |(person, verdict): (Person, Verdict)| {
             let state = match verdict {
-                Err(reason) => RecipientState::Skipped { at: now, reason },
-                Ok(_) if posted.dry_run => RecipientState::Skipped { at: now, reason: Skip::DryRun },
-                Ok(_) => RecipientState::untried(),
+                Verdict::Skip(reason) => RecipientState::Skipped { at: now, reason },
+                Verdict::Send(_) if posted.dry_run => RecipientState::Skipped { at: now, reason: Skip::DryRun },
+                // Whether there would be a chat is known once Teams is asked, and a dry run asks nobody.
+                Verdict::Open(_) if posted.dry_run => RecipientState::Skipped { at: now, reason: Skip::NoTeamsChat },
+                Verdict::Send(_) | Verdict::Open(_) => RecipientState::untried(),
             };
             Recipient::of(person, state)
         };

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::connector::SendOutcome;
+use crate::connector::{OpenOutcome, SendOutcome};
 use crate::notifications::OnUncertain;
-use crate::people::State;
+use crate::people::{Skip, State};
 
 use super::{ATTEMPTS, GIVE_UP_AFTER, RecipientState, backoff};
 
@@ -60,6 +60,38 @@ pub fn settle(outcome: SendOutcome, attempt: Attempt, policy: OnUncertain, now: 
             }
         },
         SendOutcome::Refused { reason, teaches } => Settled { teaches, ..only(failed(attempt, reason, now)) },
+    }
+}
+
+/// What the attempt to open somebody's chat makes of a recipient, and until when the tenant is paused. Once there is a
+/// chat, the message goes there with its own permit.
+#[must_use]
+pub fn settle_opening(
+    outcome: OpenOutcome,
+    attempt: Attempt,
+    now: Timestamp,
+    chance: f64,
+) -> (RecipientState, Option<Timestamp>) {
+    let counted = Attempt { attempts: attempt.attempts + 1, ..attempt };
+    match outcome {
+        OpenOutcome::Opened { .. } => {
+            let Attempt { attempts, since, doubtful } = attempt;
+            (RecipientState::Pending { attempts, since: Some(since), after: None, reason: None, doubtful }, None)
+        }
+        OpenOutcome::NotInstalled { .. } => {
+            let end = RecipientState::Skipped { at: now, reason: Skip::NotInstalled };
+            (RecipientState::not_sent(end, attempt.doubtful, now), None)
+        }
+        OpenOutcome::Throttled { retry_after } => {
+            let until = now + retry_after.unwrap_or_else(|| unasked(attempt, now, chance));
+            (again(attempt, until, "throttled".into(), now), Some(until))
+        }
+        OpenOutcome::NotTried { reason, retry_after } => (again(attempt, now + retry_after, reason, now), None),
+        OpenOutcome::Unavailable { reason, retry_after } => {
+            let after = now + retry_after.unwrap_or_else(|| backoff(attempt.attempts, chance));
+            (again(counted, after, reason, now), None)
+        }
+        OpenOutcome::Refused { reason } => (failed(attempt, reason, now), None),
     }
 }
 
@@ -138,6 +170,22 @@ mod tests {
         }
         let busy = settle(SendOutcome::Busy { retry_after: None }, attempt(1, true), OnUncertain::Resend, at(10), 0.5);
         assert_eq!(busy.state, pending(1, 15, "preconditionFailed", true));
+    }
+
+    #[test]
+    fn a_chat_that_was_opened_is_ready_for_the_message_and_a_refusal_is_a_skip() {
+        let settled = |outcome, attempts| settle_opening(outcome, attempt(attempts, false), at(10), 0.5);
+        let opened = OpenOutcome::Opened { conversation_id: "a:1".into() };
+        let ready =
+            RecipientState::Pending { attempts: 2, since: Some(at(0)), after: None, reason: None, doubtful: false };
+        assert_eq!(settled(opened, 2), (ready, None));
+        let refused = OpenOutcome::NotInstalled { reason: "forbiddenOperationException".into() };
+        assert_eq!(settled(refused, 0).0, RecipientState::Skipped { at: at(10), reason: Skip::NotInstalled });
+        let throttled = OpenOutcome::Throttled { retry_after: Some(Duration::from_secs(30)) };
+        assert_eq!(settled(throttled, 7), (pending(7, 40, "throttled", false), Some(at(40))));
+        let unavailable = || OpenOutcome::Unavailable { reason: "http503".into(), retry_after: None };
+        assert_eq!(settled(unavailable(), 0).0, pending(1, 12, "http503", false));
+        assert_eq!(settled(unavailable(), 7).0, RecipientState::Failed { at: at(10), reason: "http503".into() });
     }
 
     #[test]

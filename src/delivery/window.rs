@@ -7,11 +7,13 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::courier::{Permits, Shift};
+use super::opening::ask;
+use super::verdict::Verdict;
 use super::{Attempt, RecipientState, Settled, settle};
 use crate::clock::{Timestamp, until};
-use crate::connector::{SendOutcome, Target, notification};
+use crate::connector::{OpenOutcome, SendOutcome, Target, notification};
 use crate::governor::Heard;
-use crate::people::{Person, Reference, State};
+use crate::people::{Opening, Person, Reference, State};
 use crate::store::Error;
 
 /// Outcomes wait so long for the rest of their window before they are recorded without it.
@@ -24,6 +26,30 @@ struct Lesson {
     state: State,
 }
 
+/// What a window does.
+#[derive(Default)]
+struct Marked {
+    /// Messages, by place, marked as being sent.
+    sends: Vec<(usize, Reference)>,
+    /// Chats to open.
+    openings: Vec<(usize, Opening)>,
+}
+
+impl Marked {
+    /// Whether Teams is asked for anything.
+    fn asks(&self) -> bool {
+        !self.sends.is_empty() || !self.openings.is_empty()
+    }
+}
+
+/// What came back.
+enum Done {
+    /// Of a message.
+    Sent(usize, Reference, SendOutcome),
+    /// Of asking for a chat.
+    Asked(usize, Opening, OpenOutcome),
+}
+
 impl Shift<'_> {
     /// Marks, sends, settles; whatever has to be done before the turn began at `begins`. False when nobody in the window
     /// had an answer: the way to Teams is blocked.
@@ -33,7 +59,7 @@ impl Shift<'_> {
         let marked = self.mark(places).await?;
         let saved = self.save().await;
         self.delivery.marking.took(begins.elapsed());
-        if saved.is_err() || (!marked.is_empty() && self.is_stale(*turn)) {
+        if saved.is_err() || (marked.asks() && self.is_stale(*turn)) {
             // Nothing went out: all is as it was. The mark may stand in the store all the same, so this has to be
             // recorded like an outcome.
             for (place, state) in places.iter().zip(before) {
@@ -42,7 +68,7 @@ impl Shift<'_> {
             self.unrecorded = true;
             return saved.map(|()| true);
         }
-        if marked.is_empty() {
+        if !marked.asks() {
             return Ok(true);
         }
         self.missed = 0;
@@ -54,11 +80,15 @@ impl Shift<'_> {
     }
 
     /// Sends what is marked and settles what comes back: whether anybody answered, what was learned, and when it began.
-    async fn send(&mut self, marked: Vec<(usize, Reference)>) -> Result<(bool, Vec<Lesson>, Timestamp), Error> {
+    async fn send(&mut self, marked: Marked) -> Result<(bool, Vec<Lesson>, Timestamp), Error> {
         let began = self.delivery.clock.now();
         // Tasks of their own: they go on while the ledger waits for its store.
         let mut sends: JoinSet<_> =
-            marked.into_iter().map(|(place, reference)| self.sending(place, reference)).collect();
+            marked.sends.into_iter().map(|(place, reference)| self.sending(place, reference)).collect();
+        for (place, opening) in marked.openings {
+            let asked = ask(self.delivery.connector.clone(), &self.held.value.tenant, opening.clone());
+            sends.spawn(async move { Done::Asked(place, opening, asked.await) });
+        }
         let (mut pause, mut lessons, mut answered, mut lost) = (None, Vec::new(), false, false);
         loop {
             let next = tokio::select! {
@@ -70,20 +100,26 @@ impl Shift<'_> {
             };
             let Some(sent) = next else { break };
             // A send that was brought down stays marked: whether it went out is not known.
-            let Ok((place, reference, outcome)) = sent else { continue };
+            let Ok(done) = sent else { continue };
             self.unrecorded = true;
-            answered |= !is_timeout(&outcome);
-            let settled = self.settle(place, outcome);
-            if let Some(until) = settled.pause.filter(|until| pause.is_none_or(|known| *until > known)) {
+            let paused = match done {
+                Done::Sent(place, reference, outcome) => {
+                    answered |= !is_timeout(&outcome);
+                    let settled = self.settle(place, outcome);
+                    let person = self.held.value.recipients[place].person.clone().unwrap_or_default();
+                    let conversation_id = reference.conversation_id;
+                    lessons.extend(settled.teaches.map(|state| Lesson { person, conversation_id, state }));
+                    settled.pause
+                }
+                Done::Asked(place, opening, outcome) => {
+                    answered |= !matches!(&outcome, OpenOutcome::Unavailable { reason, .. } if reason == "timedOut");
+                    self.settle_opening(place, &opening, outcome).await
+                }
+            };
+            if let Some(until) = paused.filter(|until| pause.is_none_or(|known| *until > known)) {
                 pause = Some(until);
                 self.tell_all(began, until).await;
             }
-            let person = self.held.value.recipients[place].person.clone().unwrap_or_default();
-            lessons.extend(settled.teaches.map(|state| Lesson {
-                person,
-                conversation_id: reference.conversation_id,
-                state,
-            }));
         }
         if lost { Err(Error::Conflict) } else { Ok((answered, lessons, began)) }
     }
@@ -108,14 +144,14 @@ impl Shift<'_> {
         }
     }
 
-    async fn mark(&mut self, places: &[usize]) -> Result<Vec<(usize, Reference)>, Error> {
+    async fn mark(&mut self, places: &[usize]) -> Result<Marked, Error> {
         let tenant = self.held.value.tenant.clone();
         let key = |place: &usize| self.held.value.recipients[*place].person.clone().unwrap_or_default();
         let keys: Vec<_> = places.iter().map(key).collect();
         let people = match self.delivery.registry.persons(&self.bot, &tenant, &keys).await {
             Err(Error::Corrupt(_)) => {
                 self.fail_unreadable(places, &keys).await?;
-                return Ok(Vec::new());
+                return Ok(Marked::default());
             }
             found => found?,
         };
@@ -123,14 +159,16 @@ impl Shift<'_> {
         let nobody = |key: &String| Person::new(&tenant, key, now);
         let people = people.into_iter().zip(&keys).map(|(person, key)| person.unwrap_or_else(|| nobody(key)));
         let verdicts = self.delivery.judge(&self.bot, &tenant, &people.collect::<Vec<_>>()).await?;
-        let mut marked = Vec::new();
+        let mut marked = Marked::default();
         for (place, verdict) in places.iter().zip(verdicts) {
             match verdict {
-                Ok(reference) => {
+                Verdict::Send(reference) => {
                     self.held.value.mark_sending(*place, now);
-                    marked.push((*place, reference));
+                    marked.sends.push((*place, reference));
                 }
-                Err(reason) => self.held.value.skip(*place, reason, now),
+                // No message goes out, so there is nothing to mark.
+                Verdict::Open(opening) => marked.openings.push((*place, opening)),
+                Verdict::Skip(reason) => self.held.value.skip(*place, reason, now),
             }
         }
         Ok(marked)
@@ -153,11 +191,7 @@ impl Shift<'_> {
     }
 
     /// A send that owns what it needs, so that the ledger can be written while it is under way.
-    fn sending(
-        &self,
-        place: usize,
-        reference: Reference,
-    ) -> impl Future<Output = (usize, Reference, SendOutcome)> + Send + use<> {
+    fn sending(&self, place: usize, reference: Reference) -> impl Future<Output = Done> + Send + use<> {
         let connector = self.delivery.connector.clone();
         let message = notification(&self.message.content, &reference);
         async move {
@@ -167,7 +201,7 @@ impl Shift<'_> {
                 reply_to: None,
             };
             let outcome = connector.send(target, &message).await;
-            (place, reference, outcome)
+            Done::Sent(place, reference, outcome)
         }
     }
 

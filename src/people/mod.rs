@@ -15,7 +15,7 @@ mod registry;
 pub use conversation::Conversation;
 pub use lifecycle::{Signal, signal};
 pub use person::{Identity, Mute, Person};
-pub use reach::{ReachSettings, Rules, Skip, in_audience, judge};
+pub use reach::{Opening, ReachSettings, Rules, Skip, in_audience, judge, opening};
 pub use record::{Recorded, Refused, record};
 pub use reference::{Reference, Sighting, State};
 pub use registry::Registry;

@@ -66,6 +66,9 @@ pub struct Person {
     /// The key of the older person that this one proved to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+    /// When Teams last refused to open a Teams chat with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<Timestamp>,
 }
 
 impl Person {
@@ -82,6 +85,7 @@ impl Person {
             mute: None,
             first_seen,
             merged_into: None,
+            refused_at: None,
         }
     }
 
@@ -138,6 +142,14 @@ impl Person {
                 self.references.insert(Channel::Other, demoted);
             }
         }
+        self
+    }
+
+    /// With a Teams chat that was opened for them, unless they have one by now.
+    #[must_use]
+    pub fn with_teams_chat(mut self, opened: Reference) -> Self {
+        self.references.entry(Channel::TeamsChat).or_insert(opened);
+        self.refused_at = None;
         self
     }
 

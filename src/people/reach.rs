@@ -71,6 +71,9 @@ impl Skip {
     }
 }
 
+/// How long a refusal to open a chat is believed.
+const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// What reachability depends on besides the person.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
@@ -78,6 +81,8 @@ pub struct Rules<'a> {
     pub allowed_tenants: Option<&'a [String]>,
     /// How long a Copilot reference counts after it was last seen.
     pub keep_copilot: Duration,
+    /// Whether the Teams chat of somebody known only from Copilot is opened.
+    pub open_chat: bool,
     /// Now.
     pub now: Timestamp,
 }
@@ -108,7 +113,7 @@ pub fn judge<'a>(person: &'a Person, rules: &Rules<'_>) -> Result<&'a Reference,
     if rules.allowed_tenants.is_some_and(|allowed| !is_allowed(&person.tenant, allowed)) {
         return Err(Skip::TenantNotAllowed);
     }
-    let reference = person.references.get(&Channel::TeamsChat).ok_or(Skip::NoTeamsChat)?;
+    let reference = person.references.get(&Channel::TeamsChat).ok_or_else(|| without_chat(person, rules))?;
     match reference.state {
         State::Uninstalled => Err(Skip::Uninstalled),
         State::Blocked => Err(Skip::Blocked),
@@ -116,6 +121,37 @@ pub fn judge<'a>(person: &'a Person, rules: &Rules<'_>) -> Result<&'a Reference,
         State::Active if person.is_muted() => Err(Skip::Muted),
         State::Active => Ok(reference),
     }
+}
+
+fn without_chat(person: &Person, rules: &Rules<'_>) -> Skip {
+    let is_refused = person.refused_at.is_some_and(|at| rules.now < at + REFUSED_FOR);
+    if rules.open_chat && is_refused { Skip::NotInstalled } else { Skip::NoTeamsChat }
+}
+
+/// What is needed to open somebody's Teams chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// How Teams knows them.
+    pub member: String,
+    /// The Copilot reference that they are known from. Its conversation is never used.
+    pub known_from: Reference,
+}
+
+/// How to open the Teams chat of somebody who was skipped for want of one: of people known only from Copilot, where
+/// that is asked for, who did not say that they want no notifications, and whom Teams did not refuse lately.
+#[must_use]
+pub fn opening(person: &Person, rules: &Rules<'_>) -> Option<Opening> {
+    if !rules.open_chat || person.is_muted() || judge(person, rules) != Err(Skip::NoTeamsChat) {
+        return None;
+    }
+    let usable = |(channel, reference): &(&Channel, &Reference)| {
+        channel.is_copilot() && reference.state == State::Active && !has_faded(reference, rules)
+    };
+    let known_from = person.references.iter().filter(usable).map(|(_, reference)| reference);
+    let known_from = known_from.max_by_key(|reference| reference.last_seen)?.clone();
+    let account = person.user_id.clone().or_else(|| known_from.user_account.clone());
+    let member = account.or_else(|| person.aad_object_id.clone())?;
+    Some(Opening { member, known_from })
 }
 
 fn is_allowed(tenant: &str, allowed: &[String]) -> bool {
@@ -129,12 +165,15 @@ pub struct ReachSettings {
     pub allowed_tenants: Option<Vec<String>>,
     /// How long a Copilot reference counts after it was last seen.
     pub keep_copilot: Duration,
+    /// Whether the Teams chat of somebody known only from Copilot is opened.
+    pub open_chat: bool,
 }
 
 impl ReachSettings {
     /// The rules at an instant.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Rules<'_> {
-        Rules { allowed_tenants: self.allowed_tenants.as_deref(), keep_copilot: self.keep_copilot, now }
+        let Self { keep_copilot, open_chat, .. } = *self;
+        Rules { allowed_tenants: self.allowed_tenants.as_deref(), keep_copilot, open_chat, now }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::{Conversation, Identity, Person, Reference, Registry, Sighting, Signal, signal};
+use super::{Identity, Person, Reference, Registry, Sighting, Signal, signal};
 use crate::channel::{Channel, Evidence};
 use crate::clock::Timestamp;
 use crate::protocol::{Account, Activity};
@@ -137,8 +137,7 @@ async fn claim(
     if channel != Channel::TeamsChat {
         return Ok((channel, evidence));
     }
-    let hold = |known: Conversation| if known.is_copilot() { known } else { known.held_by(tenant, person) };
-    if !registry.note_conversation(bot, &activity.conversation_id, hold).await?.is_copilot() {
+    if registry.hold_chat(bot, &activity.conversation_id, (tenant, person)).await? {
         return Ok((channel, evidence));
     }
     "its conversation was seen with a Copilot marker".clone_into(&mut evidence.because);

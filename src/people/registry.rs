@@ -255,6 +255,21 @@ impl Registry {
         update(self.store.as_ref(), &Conversation::key(bot, conversation_id), decide).await
     }
 
+    /// Lists somebody as a holder of a Teams chat before it is stored as theirs, so that a Copilot marker that is seen
+    /// later finds them; false when one was seen before: then it is no Teams chat.
+    ///
+    /// # Errors
+    /// As for [`Registry::change`].
+    pub async fn hold_chat(
+        &self,
+        bot: &str,
+        conversation_id: &str,
+        (tenant, person): (&str, &str),
+    ) -> Result<bool, Error> {
+        let hold = |known: Conversation| if known.is_copilot() { known } else { known.held_by(tenant, person) };
+        Ok(!self.note_conversation(bot, conversation_id, hold).await?.is_copilot())
+    }
+
     /// The person, without their Teams chat when its conversation carries a Copilot tombstone: it may have been marked
     /// while the reference was being written.
     ///

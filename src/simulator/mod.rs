@@ -35,6 +35,8 @@ pub enum Behaviour {
     Hang,
     /// Takes the message and closes the connection.
     Reset,
+    /// Of a chat that is to be opened: 201 with this id.
+    Opened(&'static str),
 }
 
 /// A message as the simulated Teams took it.
@@ -58,6 +60,7 @@ struct Script {
     always: HashMap<String, Behaviour>,
     admitted: Option<String>,
     received: Vec<Received>,
+    opened: Vec<Value>,
 }
 
 /// A simulated Teams. It ends when it is dropped.
@@ -118,6 +121,13 @@ impl Teams {
         hold(&self.script).admitted = Some(format!("Bearer {token}"));
     }
 
+    /// What was asked of it in order to open chats, in order. Who is asked for is answered as a conversation of their
+    /// name; without a script, with the chat `a:opened-` and the name.
+    #[must_use]
+    pub fn opened(&self) -> Vec<Value> {
+        hold(&self.script).opened.clone()
+    }
+
     /// Everything that came, in order.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
@@ -147,6 +157,9 @@ async fn take(
     request: Request,
 ) -> Response {
     let path = request.uri().path().to_owned();
+    if request.method() == "POST" && path.ends_with("/v3/conversations") {
+        return open(&script, request).await;
+    }
     let Some((conversation_id, reply_to)) = target(&path).filter(|_| request.method() == "POST") else {
         return answer(404, Some(json!({"error": {"code": "NotFound", "message": "no such call"}})));
     };
@@ -166,7 +179,7 @@ async fn take(
         (behaviour, script.received.len())
     };
     match behaviour {
-        Behaviour::Created => answer(201, Some(json!({"id": format!("17{number:011}")}))),
+        Behaviour::Created | Behaviour::Opened(_) => answer(201, Some(json!({"id": format!("17{number:011}")}))),
         Behaviour::Accepted => answer(202, None),
         Behaviour::Refused(status, code) => {
             answer(status, Some(json!({"error": {"code": code, "message": "as scripted"}})))
@@ -183,6 +196,29 @@ async fn take(
             connection.close();
             answer(500, None)
         }
+    }
+}
+
+/// Opens the chat with somebody.
+async fn open(script: &Mutex<Script>, request: Request) -> Response {
+    let Ok(body) = to_bytes(request.into_body(), 1024 * 1024).await else { return answer(413, None) };
+    let Ok(asked) = serde_json::from_slice::<Value>(&body) else { return answer(400, None) };
+    let member = asked["members"][0]["id"].as_str().unwrap_or_default().to_owned();
+    let behaviour = {
+        let mut script = hold(script);
+        script.opened.push(asked);
+        let next = script.next.get_mut(&member).and_then(VecDeque::pop_front);
+        next.or_else(|| script.always.get(&member).cloned()).unwrap_or(Behaviour::Created)
+    };
+    match behaviour {
+        Behaviour::Refused(status, code) => {
+            answer(status, Some(json!({"error": {"code": code, "message": "as scripted"}})))
+        }
+        Behaviour::Throttled(_) => answer(429, None),
+        Behaviour::Accepted => answer(202, None),
+        Behaviour::Opened(chat) => answer(201, Some(json!({"id": chat}))),
+        Behaviour::Created | Behaviour::Reset => answer(201, Some(json!({"id": format!("a:opened-{member}")}))),
+        Behaviour::Hang => std::future::pending().await,
     }
 }
 

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("governor", &["clock", "store"]),
     ("trust", &["clock", "direct", "protocol"]),
     ("connector", &["clock", "direct", "identity", "notifications", "people", "protocol"]),
-    ("delivery", &["chance", "clock", "connector", "governor", "notifications", "people", "store"]),
+    ("delivery", &["chance", "channel", "clock", "connector", "governor", "notifications", "people", "store"]),
     ("config", &["channel", "identity", "protocol", "trust"]),
     (
         "app",

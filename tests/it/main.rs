@@ -26,6 +26,7 @@ mod lifecycle;
 mod listening;
 mod messages;
 mod notifications;
+mod open_chat;
 mod scenarios;
 mod store_contract;
 mod stored_shapes;

@@ -29,6 +29,7 @@ fn holds<T: Serialize + DeserializeOwned>(name: &str) {
 fn every_stored_shape_is_readable() {
     holds::<Person>("person");
     holds::<Person>("person-merged");
+    holds::<Person>("person-refused");
     holds::<Conversation>("conversation");
     holds::<Control>("notification-control");
     holds::<Control>("notification-control-closed");
