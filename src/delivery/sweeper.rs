@@ -106,7 +106,8 @@ impl Delivery {
         let mut after = None;
         for _ in 0..PAGES {
             let (batches, next) = self.ledger.due_batches(now + STALLS_AT_MOST, after.as_ref(), BATCHES).await?;
-            let lies = |batch: &Batch| batch.not_before.is_none() && batch.lease.is_none();
+            let has_nobody = |batch: &Batch| !batch.is_leased(now, &self.instance, self.ledger.exclusive());
+            let lies = |batch: &Batch| batch.not_before.is_none() && has_nobody(batch);
             let lying = batches.iter().map(|held| &held.value).filter(|batch| lies(batch));
             put_out
                 .deliveries

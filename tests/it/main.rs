@@ -22,6 +22,7 @@ mod delivery;
 mod faults;
 mod host;
 mod house;
+mod kill;
 mod lifecycle;
 mod listening;
 mod messages;

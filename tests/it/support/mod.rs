@@ -5,6 +5,7 @@ mod chance;
 mod clock;
 mod herald;
 mod memory;
+mod mortal;
 mod process;
 mod scene;
 
@@ -13,5 +14,6 @@ pub use chance::Dice;
 pub use clock::RuntimeClock;
 pub use herald::{Herald, activity, copilot, install, message, personal};
 pub use memory::Memory;
+pub use mortal::{End, Fate, MortalStore, MortalWire, NEVER};
 pub use process::{Child, free_folder, herald, report};
 pub use scene::Scene;
