@@ -1,5 +1,7 @@
 //! The shapes that every store speaks: keys, documents, writes, queries, pages.
 
+use std::sync::Arc;
+
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -60,9 +62,10 @@ impl Collection {
     }
 }
 
-/// A partition: one to three levels, or the first of them where a query reads more than one partition.
+/// A partition: one to three levels, or the first of them where a query reads more than one partition. Shared, since
+/// keys and documents are handed about more often than they are made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Partition(Vec<String>);
+pub struct Partition(Arc<[String]>);
 
 impl Partition {
     /// A partition of these levels.

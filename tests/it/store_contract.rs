@@ -213,6 +213,38 @@ async fn no_change_is_lost(store: Arc<dyn Store>) {
     assert_eq!(found.body, r#"{"number":20}"#);
 }
 
+/// Whoever reads after somebody was told of a change reads that change or a later one, however many read meanwhile.
+async fn nobody_reads_what_is_over(store: Arc<dyn Store>) {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let mut etag = create(store.as_ref(), &["n"], "x", 0).await;
+    let told = Arc::new(AtomicU64::new(0));
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, told) = (Arc::clone(&store), Arc::clone(&told));
+            tokio::spawn(async move {
+                let mut last = 0;
+                while last < 60 {
+                    let floor = told.load(Ordering::SeqCst);
+                    // The other one is not there, and is asked for so that not all is known already.
+                    let keys = vec![key(&["n"], &format!("none-{last}")), key(&["n"], "x")];
+                    let found = store.get_many(keys).await.unwrap().pop().flatten().unwrap();
+                    last = found.read::<serde_json::Value>().unwrap()["number"].as_u64().unwrap();
+                    assert!(last >= floor, "{last} was read, and {floor} was told before");
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for number in 1..=60 {
+        let write = Write::Replace(key(&["n"], "x"), draft(number), etag);
+        etag = store.write(write).await.unwrap();
+        told.store(number, Ordering::SeqCst);
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
 /// A lease is a conditional replacement: of those who saw it free, one has it, and whoever lost it writes no more.
 async fn one_has_the_lease(store: Arc<dyn Store>) {
     create(store.as_ref(), &["lease"], "x", 0).await;
@@ -296,6 +328,12 @@ macro_rules! store_contract {
             async fn no_change_is_lost() {
                 let (store, _guard) = $make;
                 super::no_change_is_lost(store).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn nobody_reads_what_is_over() {
+                let (store, _guard) = $make;
+                super::nobody_reads_what_is_over(store).await;
             }
         }
     };

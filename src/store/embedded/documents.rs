@@ -9,6 +9,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::engine::{Engine, failure};
+use super::group::{Steps, Turn};
 use super::partition_key::{decode, encode, range};
 use crate::clock::Timestamp;
 use crate::store::{Collection, Continuation, Document, Draft, ETag, Error, Key, Page, Partition, Query, Store, Write};
@@ -28,22 +29,21 @@ impl EmbeddedStore {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn get(&self, key: &Key) -> Result<Option<Document>, Error> {
-        let key = key.clone();
-        self.engine.read(move |connection| get(connection, &key)).await
+        let mut found = self.engine.documents(vec![key.clone()], get).await?;
+        Ok(found.pop().flatten())
     }
 
     async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Document>>, Error> {
-        self.engine.read(move |connection| keys.iter().map(|key| get(connection, key)).collect()).await
+        self.engine.documents(keys, get).await
     }
 
     async fn write(&self, write: Write) -> Result<ETag, Error> {
-        self.engine.write(move |connection, engine| apply(connection, engine, &write)).await
+        self.engine.write(Steps::One, move |turn| apply(turn, write)).await
     }
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<ETag>, Error> {
-        self.engine
-            .write(move |connection, engine| writes.iter().map(|write| apply(connection, engine, write)).collect())
-            .await
+        let all = move |turn: &mut Turn<'_>| writes.into_iter().map(|write| apply(turn, write)).collect();
+        self.engine.write(Steps::Several, all).await
     }
 
     async fn page(&self, query: &Query, after: Option<&Continuation>, limit: usize) -> Result<Page, Error> {
@@ -67,9 +67,12 @@ impl Store for EmbeddedStore {
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, Error> {
         let sql = "DELETE FROM docs WHERE rowid IN (SELECT rowid FROM docs WHERE expires <= ?1 LIMIT ?2)";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.engine
-            .write(move |connection, _| connection.execute(sql, params![micros(now), limit]).map_err(failure))
-            .await
+        let delete = move |turn: &mut Turn<'_>| {
+            let gone = turn.connection.execute(sql, params![micros(now), limit]).map_err(failure)?;
+            turn.blindly |= gone > 0;
+            Ok(gone)
+        };
+        self.engine.write(Steps::One, delete).await
     }
 
     fn exclusive(&self) -> bool {
@@ -97,19 +100,37 @@ fn get(connection: &Connection, key: &Key) -> Result<Option<Document>, Error> {
     found.optional().map_err(failure)
 }
 
-fn apply(connection: &Connection, engine: &Engine, write: &Write) -> Result<ETag, Error> {
+fn apply(turn: &mut Turn<'_>, write: Write) -> Result<ETag, Error> {
     match write {
-        Write::Create(key, draft) => create(connection, engine, key, draft),
-        Write::Replace(key, draft, etag) => replace(connection, engine, key, draft, etag),
-        Write::Delete(key, etag) => delete(connection, key, etag),
+        Write::Create(key, draft) => {
+            let etag = create(turn, &key, &draft)?;
+            Ok(note(turn, key, draft, etag))
+        }
+        Write::Replace(key, draft, old) => {
+            let etag = replace(turn, &key, &draft, &old)?;
+            Ok(note(turn, key, draft, etag))
+        }
+        Write::Delete(key, etag) => {
+            delete(turn.connection, &key, &etag)?;
+            turn.changed.push((key, None));
+            Ok(etag)
+        }
     }
 }
 
-fn create(connection: &Connection, engine: &Engine, key: &Key, draft: &Draft) -> Result<ETag, Error> {
-    let etag = engine.next_etag();
+/// What a document is from here on, as it would be read.
+fn note(turn: &mut Turn<'_>, key: Key, draft: Draft, etag: i64) -> ETag {
+    let etag = ETag(etag.to_string());
+    let due = draft.due.map(micros).and_then(instant);
+    turn.changed.push((key.clone(), Some(Document { key, body: draft.body, etag: etag.clone(), due })));
+    etag
+}
+
+fn create(turn: &Turn<'_>, key: &Key, draft: &Draft) -> Result<i64, Error> {
+    let etag = turn.engine.next_etag();
     let sql =
         "INSERT INTO docs(collection, pk, id, body, etag, tag, due, rank, expires) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)";
-    let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+    let mut statement = turn.connection.prepare_cached(sql).map_err(failure)?;
     let values = params![
         key.collection.name(),
         encode(&key.partition),
@@ -122,39 +143,47 @@ fn create(connection: &Connection, engine: &Engine, key: &Key, draft: &Draft) ->
         draft.expires.map(micros)
     ];
     statement.execute(values).map_err(failure)?;
-    Ok(ETag(etag.to_string()))
+    Ok(etag)
 }
 
-fn replace(connection: &Connection, engine: &Engine, key: &Key, draft: &Draft, old: &ETag) -> Result<ETag, Error> {
-    let etag = engine.next_etag();
-    let sql = "UPDATE docs SET body = ?5, etag = ?6, tag = ?7, due = ?8, rank = ?9, expires = ?10
-               WHERE collection = ?1 AND pk = ?2 AND id = ?3 AND etag = ?4";
-    let mut statement = connection.prepare_cached(sql).map_err(failure)?;
-    let values = params![
-        key.collection.name(),
-        encode(&key.partition),
-        key.id,
-        version(old)?,
-        draft.body,
-        etag,
-        draft.tag,
-        draft.due.map(micros),
-        draft.rank.map(micros),
-        draft.expires.map(micros)
-    ];
-    changed(statement.execute(values))?;
-    Ok(ETag(etag.to_string()))
+/// A column that an index is over makes the index be written anew, even with the value that it had: so first only where
+/// all of these stay, as with a person who goes on talking, and else whatever they are.
+const REPLACE: [&str; 2] = [
+    "UPDATE docs SET body = ?5, etag = ?6 WHERE collection = ?1 AND pk = ?2 AND id = ?3 AND etag = ?4
+     AND tag IS ?7 AND due IS ?8 AND rank IS ?9 AND expires IS ?10",
+    "UPDATE docs SET body = ?5, etag = ?6, tag = ?7, due = ?8, rank = ?9, expires = ?10
+     WHERE collection = ?1 AND pk = ?2 AND id = ?3 AND etag = ?4",
+];
+
+fn replace(turn: &Turn<'_>, key: &Key, draft: &Draft, old: &ETag) -> Result<i64, Error> {
+    let etag = turn.engine.next_etag();
+    let (pk, old) = (encode(&key.partition), version(old)?);
+    for sql in REPLACE {
+        let mut statement = turn.connection.prepare_cached(sql).map_err(failure)?;
+        let values = params![
+            key.collection.name(),
+            pk,
+            key.id,
+            old,
+            draft.body,
+            etag,
+            draft.tag,
+            draft.due.map(micros),
+            draft.rank.map(micros),
+            draft.expires.map(micros)
+        ];
+        if statement.execute(values).map_err(failure)? > 0 {
+            return Ok(etag);
+        }
+    }
+    Err(Error::Conflict)
 }
 
-fn delete(connection: &Connection, key: &Key, old: &ETag) -> Result<ETag, Error> {
+fn delete(connection: &Connection, key: &Key, old: &ETag) -> Result<(), Error> {
     let sql = "DELETE FROM docs WHERE collection = ?1 AND pk = ?2 AND id = ?3 AND etag = ?4";
     let mut statement = connection.prepare_cached(sql).map_err(failure)?;
-    changed(statement.execute(params![key.collection.name(), encode(&key.partition), key.id, version(old)?]))?;
-    Ok(old.clone())
-}
-
-fn changed(rows: rusqlite::Result<usize>) -> Result<(), Error> {
-    match rows.map_err(failure)? {
+    let values = params![key.collection.name(), encode(&key.partition), key.id, version(old)?];
+    match statement.execute(values).map_err(failure)? {
         0 => Err(Error::Conflict),
         _ => Ok(()),
     }

@@ -7,53 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
+use super::cache::Cache;
+use super::group::{Job, Steps, Turn, Work};
 use super::{DATABASE, OpenError, schema};
-use crate::store::Error;
-
-/// A change that waits for the next group.
-trait Job: Send {
-    fn run(&mut self, connection: &Connection, engine: &Engine);
-    fn finish(self: Box<Self>, committed: &Result<(), Error>);
-}
-
-struct Work<F, T> {
-    change: Option<F>,
-    result: Option<Result<T, Error>>,
-    reply: oneshot::Sender<Result<T, Error>>,
-}
-
-impl<F, T> Job for Work<F, T>
-where
-    F: FnOnce(&Connection, &Engine) -> Result<T, Error> + Send,
-    T: Send,
-{
-    fn run(&mut self, connection: &Connection, engine: &Engine) {
-        if let Some(change) = self.change.take() {
-            self.result = Some(in_savepoint(connection, |connection| change(connection, engine)));
-        }
-    }
-
-    fn finish(self: Box<Self>, committed: &Result<(), Error>) {
-        let answer = match (committed, self.result) {
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(Error::Unavailable("the change was not run".into())),
-            (Err(error), _) => Err(error.clone()),
-        };
-        // Nobody waits any more when the caller gave up; the change stands all the same.
-        let _ = self.reply.send(answer);
-    }
-}
-
-/// Runs one change so that its failure undoes nothing but itself.
-fn in_savepoint<T>(connection: &Connection, change: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-    connection.execute_batch("SAVEPOINT change").map_err(failure)?;
-    let result = change(connection);
-    let end = if result.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
-    connection.execute_batch(end).map_err(failure)?;
-    result
-}
+use crate::store::{Document, Error, Key};
 
 /// Changes that wait, and whether somebody is on the way to commit them.
 #[derive(Default)]
@@ -62,7 +21,7 @@ struct Waiting {
     scheduled: bool,
 }
 
-/// Lets the next change schedule again, even when a change brought the committing thread down.
+/// Lets the next change schedule again, even when the runtime ended between two groups.
 struct Unschedule<'a>(&'a Engine);
 
 impl Drop for Unschedule<'_> {
@@ -74,6 +33,9 @@ impl Drop for Unschedule<'_> {
     }
 }
 
+/// So many turns of the runtime a group gathers at most.
+const TURNS: usize = 8;
+
 /// Readers beside the writer; each is a connection and a thread while it reads.
 const READERS: usize = 8;
 
@@ -82,6 +44,7 @@ pub(super) struct Engine {
     /// None once closed.
     writer: Mutex<Option<Connection>>,
     waiting: Mutex<Waiting>,
+    cache: Cache,
     readers: Mutex<Vec<Connection>>,
     /// How many may read at once.
     reading: Semaphore,
@@ -113,6 +76,7 @@ impl Engine {
         Ok(Self {
             writer: Mutex::new(Some(writer)),
             waiting: Mutex::default(),
+            cache: Cache::default(),
             readers: Mutex::default(),
             reading: Semaphore::new(READERS),
             closed: AtomicBool::new(false),
@@ -128,38 +92,65 @@ impl Engine {
     }
 
     /// Makes a change durable, together with others that wait at the time.
-    pub(super) async fn write<F, T>(self: &Arc<Self>, change: F) -> Result<T, Error>
+    pub(super) async fn write<F, T>(self: &Arc<Self>, steps: Steps, change: F) -> Result<T, Error>
     where
-        F: FnOnce(&Connection, &Engine) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Turn<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
+        let (work, answer) = Work::new(change, steps);
         let idle = {
             let mut waiting = hold(&self.waiting);
-            waiting.jobs.push(Box::new(Work { change: Some(change), result: None, reply }));
+            waiting.jobs.push(Box::new(work));
             !std::mem::replace(&mut waiting.scheduled, true)
         };
         if idle {
-            let engine = Arc::clone(self);
-            tokio::task::spawn_blocking(move || engine.commit_what_waits());
+            tokio::spawn(Arc::clone(self).commit_what_waits());
         }
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("the writer has stopped".into())))
     }
 
-    fn commit_what_waits(&self) {
-        let writer = hold(&self.writer);
-        let unschedule = Unschedule(self);
-        while let Some(mut group) = self.next_group() {
-            let committed = match writer.as_ref() {
-                Some(connection) => self.commit(connection, &mut group),
-                None => Err(closed()),
-            };
-            for job in group {
-                job.finish(&committed);
+    /// Group after group, as long as there is one. Whoever waits is told here and not by the thread that commits: it
+    /// would be interrupted by each of them, and the next group is what they and others ask for meanwhile.
+    async fn commit_what_waits(self: Arc<Self>) {
+        let unschedule = Unschedule(&self);
+        loop {
+            self.gather().await;
+            let Some(mut group) = self.next_group() else { break };
+            let engine = Arc::clone(&self);
+            let committing = tokio::task::spawn_blocking(move || {
+                let committed = match hold(&engine.writer).as_ref() {
+                    Some(connection) => engine.commit(connection, &mut group),
+                    None => Err(closed()),
+                };
+                (group, committed)
+            });
+            // A change that brought its thread down took its group along: each of them hears that the writer stopped.
+            if let Ok((group, committed)) = committing.await {
+                for job in group {
+                    job.finish(&committed);
+                }
             }
         }
         // The last look found nothing and cleared the flag: somebody else may have set it again by now.
         std::mem::forget(unschedule);
+    }
+
+    /// Lets others who are about to write come along: as long as each turn of the runtime brings more of them, and not
+    /// for long. A commit costs the disk the same for one as for many.
+    async fn gather(&self) {
+        let mut waiting = self.waiting_jobs();
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+            let more = self.waiting_jobs();
+            if more == waiting {
+                return;
+            }
+            waiting = more;
+        }
+    }
+
+    fn waiting_jobs(&self) -> usize {
+        hold(&self.waiting).jobs.len()
     }
 
     /// What has gathered; with nothing left, whoever comes next schedules anew.
@@ -178,18 +169,56 @@ impl Engine {
             connection.execute_batch("ROLLBACK").map_err(failure)?;
         }
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failure)?;
+        let mut turn = Turn { connection, engine: self, changed: Vec::with_capacity(group.len()), blindly: false };
         for job in group {
-            job.run(connection, self);
+            job.run(&mut turn);
             if connection.is_autocommit() {
                 // Some failures (a full disk) roll back by themselves; what follows would be committed on its own.
                 return Err(Error::Unavailable("the database rolled the transaction back".into()));
             }
         }
-        connection.execute_batch("COMMIT").map_err(|error| {
+        let committed = connection.execute_batch("COMMIT").map_err(|error| {
             // A commit that failed leaves the transaction open; nothing of it may reach the next group.
             let _ = connection.execute_batch("ROLLBACK");
             failure(error)
+        });
+        match &committed {
+            Ok(()) if !turn.blindly => self.cache.commit(turn.changed),
+            Ok(()) | Err(_) => self.cache.forget(),
+        }
+        committed
+    }
+
+    /// The documents of these keys, in one trip to the database at most.
+    pub(super) async fn documents<F>(self: &Arc<Self>, keys: Vec<Key>, look: F) -> Result<Vec<Option<Document>>, Error>
+    where
+        F: Fn(&Connection, &Key) -> Result<Option<Document>, Error> + Send + 'static,
+    {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        let (known, at) = self.cache.recall(&keys);
+        if known.iter().all(Option::is_some) {
+            return Ok(known.into_iter().map(Option::flatten).collect());
+        }
+        let engine = Arc::clone(self);
+        self.read(move |connection| {
+            let (mut all, mut learned) = (Vec::with_capacity(keys.len()), Vec::new());
+            for (key, known) in keys.into_iter().zip(known) {
+                let document = match known {
+                    Some(known) => known,
+                    None => {
+                        let found = look(connection, &key)?;
+                        learned.push((key, found.clone()));
+                        found
+                    }
+                };
+                all.push(document);
+            }
+            engine.cache.learn(learned, at);
+            Ok(all)
         })
+        .await
     }
 
     /// Ends: what is being written is finished, what comes later is refused, and the directory is free for others.

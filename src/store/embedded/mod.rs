@@ -2,8 +2,10 @@
 //!
 //! The engine is named nowhere else in the crate. A lock on the directory proves that nobody else uses the file.
 
+mod cache;
 mod documents;
 mod engine;
+mod group;
 mod partition_key;
 mod queue;
 mod schema;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::engine::{Engine, failure};
+use super::group::{Steps, Turn};
 use crate::clock::Timestamp;
 use crate::store::Error;
 
@@ -44,15 +45,15 @@ impl EmbeddedQueue {
     /// # Errors
     /// [`Error::Unavailable`]; nothing was put in.
     pub async fn put(&self, messages: Vec<(String, String)>) -> Result<(), Error> {
-        let put = move |connection: &Connection, _: &Engine| {
+        let put = move |turn: &mut Turn<'_>| {
             let sql = "INSERT INTO queue(name, body, visible) VALUES (?1, ?2, 0)";
-            let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+            let mut statement = turn.connection.prepare_cached(sql).map_err(failure)?;
             for (name, body) in &messages {
                 statement.execute(params![name, body]).map_err(failure)?;
             }
             Ok(())
         };
-        self.engine.write(put).await
+        self.engine.write(Steps::Several, put).await
     }
 
     /// Takes the oldest visible message, when there is one.
@@ -69,13 +70,13 @@ impl EmbeddedQueue {
         if !self.engine.read(look).await? {
             return Ok(None);
         }
-        let take = move |connection: &Connection, _: &Engine| {
-            let Some(found) = next(connection, &queue, now)? else { return Ok(None) };
+        let take = move |turn: &mut Turn<'_>| {
+            let Some(found) = next(turn.connection, &queue, now)? else { return Ok(None) };
             let sql = "UPDATE queue SET claimed = 1, attempts = ?2 WHERE id = ?1";
-            connection.execute(sql, params![found.id, found.attempts]).map_err(failure)?;
+            turn.connection.execute(sql, params![found.id, found.attempts]).map_err(failure)?;
             Ok(Some(found))
         };
-        self.engine.write(take).await
+        self.engine.write(Steps::One, take).await
     }
 
     /// The work is done: the message goes.
@@ -83,10 +84,10 @@ impl EmbeddedQueue {
     /// # Errors
     /// [`Error::Unavailable`]; the message comes back and its work does nothing.
     pub async fn done(&self, id: i64) -> Result<(), Error> {
-        let delete = move |connection: &Connection, _: &Engine| {
-            connection.execute("DELETE FROM queue WHERE id = ?1", [id]).map_err(failure).map(drop)
+        let delete = move |turn: &mut Turn<'_>| {
+            turn.connection.execute("DELETE FROM queue WHERE id = ?1", [id]).map_err(failure).map(drop)
         };
-        self.engine.write(delete).await
+        self.engine.write(Steps::One, delete).await
     }
 
     /// The work failed.
@@ -94,20 +95,20 @@ impl EmbeddedQueue {
     /// # Errors
     /// [`Error::Unavailable`]; the message comes back with the next start.
     pub async fn failed(&self, id: i64, outcome: Failed) -> Result<(), Error> {
-        let settle = move |connection: &Connection, _: &Engine| {
+        let settle = move |turn: &mut Turn<'_>| {
             let changed = match outcome {
-                Failed::VisibleAt(at) => connection.execute(
+                Failed::VisibleAt(at) => turn.connection.execute(
                     "UPDATE queue SET claimed = 0, visible = ?2 WHERE id = ?1",
                     params![id, at.timestamp_micros()],
                 ),
-                Failed::Poison => connection.execute(
+                Failed::Poison => turn.connection.execute(
                     "UPDATE queue SET claimed = 0, visible = 0, name = name || '-poison' WHERE id = ?1",
                     params![id],
                 ),
             };
             changed.map_err(failure).map(drop)
         };
-        self.engine.write(settle).await
+        self.engine.write(Steps::One, settle).await
     }
 
     /// How many messages a queue holds, claimed ones included.

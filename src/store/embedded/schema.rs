@@ -28,6 +28,10 @@ pub(super) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // What is written again and again is copied into the database once: at most 16 MiB wait for that.
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    // The pages of those who talk at a time: at most so many KiB, and none before they are read.
+    connection.pragma_update(None, "cache_size", -8192)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
