@@ -60,9 +60,10 @@ impl std::fmt::Debug for PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        let parts =
-            |key: &Self| (key.modulus.clone(), key.exponent.clone(), key.issuer.clone(), key.endorsements.clone());
-        parts(self) == parts(other)
+        self.modulus == other.modulus
+            && self.exponent == other.exponent
+            && self.issuer == other.issuer
+            && self.endorsements == other.endorsements
     }
 }
 
@@ -138,7 +139,7 @@ impl Known {
     /// Whether a key is still what it was.
     #[must_use]
     pub fn still_has(&self, id: &str, key: &PublicKey) -> bool {
-        self.keys.get(id).is_some_and(|known| **known == *key)
+        self.keys.get(id).is_some_and(|known| std::ptr::eq(known.as_ref(), key) || **known == *key)
     }
 
     /// When keys are asked for next.

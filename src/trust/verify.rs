@@ -127,17 +127,18 @@ impl Trust {
         let Some(channel) = &self.policy.channel else { return Ok(Caller::Anybody) };
         let token = bearer(authorization.iter().map(String::as_str))?;
         let entra = self.policy.entra.as_ref().filter(|_| channel.entra);
-        let issuer = issuer(token)?;
+        let known = self.remembered().recall(token);
+        let issuer = issuer(token, known.as_deref())?;
         if is_among(&issuer, &channel.issuers) {
-            let authentic = self.authentic(token, self.channel.as_ref()).await?;
-            authentic.claims.by_channel(&channel.issuers, &channel.app_id, self.clock.now())?;
-            self.remember(token, &authentic);
+            let by_channel =
+                |authentic: &Authentic, now| authentic.claims.by_channel(&channel.issuers, &channel.app_id, now);
+            let authentic = self.believed(token, known, self.channel.as_ref(), by_channel).await?;
             return Ok(Caller::Channel(authentic));
         }
         let Some(entra) = entra.filter(|entra| is_among(&issuer, &entra.issuers)) else {
             return Err(Distrust::Issuer.into());
         };
-        self.by_entra(token, entra, |claims, now| claims.by_itself(entra, &channel.app_id, now)).await?;
+        self.by_entra(token, known, entra, |claims, now| claims.by_itself(entra, &channel.app_id, now)).await?;
         Ok(Caller::Itself)
     }
 
@@ -168,24 +169,45 @@ impl Trust {
         let (Some(entra), Some(audience)) = (&self.policy.entra, &self.policy.audience) else {
             return Err(Distrust::Audience.into());
         };
-        if !is_among(&issuer(token)?, &entra.issuers) {
+        let known = self.remembered().recall(token);
+        let issuer = issuer(token, known.as_deref())?;
+        if !is_among(&issuer, &entra.issuers) {
             return Err(Distrust::Issuer.into());
         }
-        self.by_entra(token, entra, |claims, now| claims.by_operator(entra, audience, now)).await
+        self.by_entra(token, known, entra, |claims, now| claims.by_operator(entra, audience, now)).await
     }
 
     /// Whether a token is Entra's for this tenant, and `judge` believes its claims.
     async fn by_entra(
         &self,
         token: &str,
+        known: Option<Arc<Authentic>>,
         entra: &EntraTenant,
         judge: impl FnOnce(&Claims, Timestamp) -> Result<(), Distrust>,
     ) -> Result<(), Refusal> {
-        let authentic = self.authentic(token, self.entra.as_ref()).await?;
-        judge(&authentic.claims, self.clock.now())?;
-        authentic.signed_for(entra)?;
-        self.remember(token, &authentic);
-        Ok(())
+        let by_entra = |authentic: &Authentic, now| {
+            judge(&authentic.claims, now)?;
+            authentic.signed_for(entra)
+        };
+        self.believed(token, known, self.entra.as_ref(), by_entra).await.map(drop)
+    }
+
+    /// The token with its signature checked and its claims believed, and remembered from then on. What was remembered is
+    /// judged as what is new: only its signature is not checked again.
+    async fn believed(
+        &self,
+        token: &str,
+        known: Option<Arc<Authentic>>,
+        keys: Option<&Arc<Keys>>,
+        judge: impl FnOnce(&Authentic, Timestamp) -> Result<(), Distrust>,
+    ) -> Result<Arc<Authentic>, Refusal> {
+        let was_known = known.is_some();
+        let authentic = self.authentic(token, known, keys).await?;
+        judge(&authentic, self.clock.now())?;
+        if !was_known {
+            self.remember(token, &authentic);
+        }
+        Ok(authentic)
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -193,9 +215,13 @@ impl Trust {
     }
 
     /// The token with its signature checked, now or before. A key that was withdrawn takes its tokens with it.
-    async fn authentic(&self, token: &str, keys: Option<&Arc<Keys>>) -> Result<Arc<Authentic>, Refusal> {
+    async fn authentic(
+        &self,
+        token: &str,
+        known: Option<Arc<Authentic>>,
+        keys: Option<&Arc<Keys>>,
+    ) -> Result<Arc<Authentic>, Refusal> {
         let keys = keys.ok_or(Distrust::Issuer)?;
-        let known = self.remembered().recall(token);
         if let Some(known) = known {
             if keys.still_has(&known.kid, &known.key) {
                 return Ok(known);
@@ -236,7 +262,10 @@ impl Trust {
 }
 
 /// Who the token says issued it: only good for choosing the keys.
-fn issuer(token: &str) -> Result<String, Distrust> {
+fn issuer(token: &str, known: Option<&Authentic>) -> Result<String, Distrust> {
+    if let Some(known) = known {
+        return Ok(known.claims.iss.clone());
+    }
     let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Issuer>(token);
     claims.map(|claims| claims.iss).map_err(|_| Distrust::Unreadable)
 }
