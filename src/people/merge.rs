@@ -1,12 +1,24 @@
 //! Who is who: ids resolved to persons, and two persons merged when they prove to be one.
 
+use futures_util::future::try_join_all;
+use serde::Deserialize;
 use tracing::info;
 
 use super::aliases::Alias;
 use super::registry::Registry;
 use super::{Identity, Person};
 use crate::clock::Timestamp;
-use crate::store::{Draft, Error, TRIES, Write};
+use crate::store::{Draft, Error, TRIES, V1, Write};
+
+/// The part of a person that says whether they are merged; the rest is not read for that.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trace {
+    #[serde(rename = "v")]
+    _v: V1,
+    #[serde(default)]
+    merged_into: Option<String>,
+}
 
 impl Registry {
     /// The key of the person whom these ids name in a tenant; the ids are known from then on. Two persons who prove
@@ -30,12 +42,11 @@ impl Registry {
             named.push(document.read::<Alias>()?.person);
         }
         let known = named.first().cloned().unwrap_or_else(|| first.clone());
+        // Together, so that they become durable together.
+        let unnamed = aliases.iter().zip(&found).filter(|(_, document)| document.is_none());
+        let claims = unnamed.map(|(alias, _)| self.claim(bot, tenant, alias, &known));
         let mut persons = named;
-        for (alias, document) in aliases.iter().zip(&found) {
-            if document.is_none() {
-                persons.push(self.claim(bot, tenant, alias, &known).await?);
-            }
-        }
+        persons.extend(try_join_all(claims).await?);
         persons.sort();
         persons.dedup();
         match persons.as_slice() {
@@ -63,7 +74,9 @@ impl Registry {
     pub(super) async fn survivor(&self, bot: &str, tenant: &str, person: &str) -> Result<String, Error> {
         let mut current = person.to_owned();
         for _ in 0..TRIES {
-            match self.person(bot, tenant, &current).await?.and_then(|person| person.merged_into) {
+            let found = self.store().get(&Self::person_key(bot, tenant, &current)).await?;
+            let trace = found.map(|document| document.read::<Trace>()).transpose()?;
+            match trace.and_then(|trace| trace.merged_into) {
                 Some(older) => current = older,
                 None => return Ok(current),
             }

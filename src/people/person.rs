@@ -56,8 +56,8 @@ pub struct Person {
     /// The Entra object id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aad_object_id: Option<String>,
-    /// One per channel.
-    pub references: BTreeMap<Channel, Reference>,
+    /// One per channel. In boxes: a map sets aside room for eleven, and few have more than one.
+    pub references: BTreeMap<Channel, Box<Reference>>,
     /// The last word on muting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute: Option<Mute>,
@@ -104,11 +104,11 @@ impl Person {
             (Signal::Ignored, _) => {}
             // A removal is kept even of what was never seen: the install may arrive after it.
             (Signal::Alive | Signal::Installed | Signal::Removed, None) => {
-                self.references.insert(channel, Reference::first(sighting));
+                self.references.insert(channel, Box::new(Reference::first(sighting)));
             }
             (Signal::Alive | Signal::Installed | Signal::Removed, Some(known)) => {
                 let next = known.after(sighting);
-                self.references.insert(channel, next);
+                self.references.insert(channel, Box::new(next));
             }
         }
         self
@@ -133,12 +133,12 @@ impl Person {
     #[must_use]
     pub fn without_teams_chat(mut self, conversation_id: &str) -> Self {
         let is_it = |reference: &Reference| reference.conversation_id == conversation_id;
-        if self.references.get(&Channel::TeamsChat).is_some_and(is_it)
+        if self.references.get(&Channel::TeamsChat).is_some_and(|known| is_it(known))
             && let Some(mut demoted) = self.references.remove(&Channel::TeamsChat)
         {
             "its conversation was seen with a Copilot marker".clone_into(&mut demoted.evidence.because);
             let newer = |other: &Reference| other.last_seen >= demoted.last_seen;
-            if !self.references.get(&Channel::Other).is_some_and(newer) {
+            if !self.references.get(&Channel::Other).is_some_and(|known| newer(known)) {
                 self.references.insert(Channel::Other, demoted);
             }
         }
@@ -160,7 +160,7 @@ impl Person {
         self.aad_object_id = self.aad_object_id.or_else(|| younger.aad_object_id.clone());
         for (channel, theirs) in &younger.references {
             let newer = |ours: &Reference| ours.last_seen > theirs.last_seen;
-            if !self.references.get(channel).is_some_and(newer) {
+            if !self.references.get(channel).is_some_and(|known| newer(known)) {
                 self.references.insert(*channel, theirs.clone());
             }
         }
@@ -199,7 +199,7 @@ impl Person {
     pub fn taught(mut self, conversation_id: &str, state: super::State, sent: Timestamp) -> Self {
         let known = self.references.get(&Channel::TeamsChat);
         if let Some(next) = known.and_then(|reference| reference.taught(conversation_id, state, sent)) {
-            self.references.insert(Channel::TeamsChat, next);
+            self.references.insert(Channel::TeamsChat, Box::new(next));
         }
         self
     }
@@ -220,10 +220,10 @@ mod tests {
             let stored = include_str!("../../tests/fixtures/stored/v1/person.json");
             let person: Person = serde_json::from_str(stored).expect("a person");
             let reference = person.references.into_values().next().expect("a reference");
-            Reference { last_seen: at(second), ..reference }
+            Reference { last_seen: at(second), ..*reference }
         };
         let with = |channels: &[(Channel, i64)]| {
-            let references = channels.iter().map(|(channel, second)| (*channel, seen(*second))).collect();
+            let references = channels.iter().map(|(channel, second)| (*channel, Box::new(seen(*second)))).collect();
             Person { references, ..Person::new("t", "u:1", at(0)) }
         };
         let keep = Duration::from_secs(100);

@@ -93,7 +93,7 @@ pub fn in_audience(person: &Person, rules: &Rules<'_>) -> bool {
     let counts = |(channel, reference): (&Channel, &Reference)| {
         *channel == Channel::TeamsChat || (channel.is_copilot() && !has_faded(reference, rules))
     };
-    person.references.iter().any(counts)
+    person.references.iter().any(|(channel, reference)| counts((channel, reference)))
 }
 
 /// True when a Copilot reference was not seen for so long that it counts no more.

@@ -83,7 +83,10 @@ pub async fn record(
         let person = person.named(&identity).after(channel, &sighting);
         // Also what an activity that was cut off left.
         let person = if entombed { person.without_teams_chat(&activity.conversation_id) } else { person };
-        muted.filter(|_| !repeated).map_or(person.clone(), |muted| person.muting(muted, at))
+        match muted.filter(|_| !repeated) {
+            Some(muted) => person.muting(muted, at),
+            None => person,
+        }
     };
     let (before, mut person) = registry.change(bot, (&tenant, &key), received, change).await?;
     // A marker that was seen since we looked found us among the holders, but perhaps not this write.

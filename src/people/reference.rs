@@ -131,11 +131,10 @@ impl Reference {
             return Self { state: State::Uninstalled, last_seen: sighting.at, ..self.clone() };
         }
         let newer = Self::first(sighting);
-        let earlier = self.clone();
         Self {
-            bot_account: newer.bot_account.or(earlier.bot_account),
-            user_account: newer.user_account.or(earlier.user_account),
-            locale: newer.locale.or(earlier.locale),
+            bot_account: newer.bot_account.or_else(|| self.bot_account.clone()),
+            user_account: newer.user_account.or_else(|| self.user_account.clone()),
+            locale: newer.locale.or_else(|| self.locale.clone()),
             ..newer
         }
     }

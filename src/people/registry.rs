@@ -138,7 +138,7 @@ impl Registry {
         let mut person = person.to_owned();
         for _ in 0..TRIES {
             let found = self.versioned(bot, tenant, &person).await?;
-            let before = found.as_ref().map(|(person, _)| person.clone());
+            let (before, etag) = found.unzip();
             if let Some(older) = before.as_ref().and_then(|person| person.merged_into.clone()) {
                 person = older;
                 continue;
@@ -150,8 +150,8 @@ impl Registry {
                 return Ok((before, next));
             }
             let draft = self.draft(&next)?;
-            let write = match found {
-                Some((_, etag)) => Write::Replace(key, draft, etag),
+            let write = match etag {
+                Some(etag) => Write::Replace(key, draft, etag),
                 None => Write::Create(key, draft),
             };
             match self.store.write(write).await {
