@@ -161,8 +161,8 @@ pub fn parse(body: &[u8]) -> Result<Activity, BadActivity> {
             object(field, Some(member))?;
         }
     }
-    let wire: Wire = serde_path_to_error::deserialize(&raw)
-        .map_err(|error| bad(&error.path().to_string(), &error.inner().to_string()))?;
+    // Where a path leads is only kept track of where something is wrong.
+    let wire = Wire::deserialize(&raw).or_else(|_| named(&raw))?;
     let conversation = conversation(wire.conversation.unwrap_or_default(), &raw)?;
     let members = |field: &str, accounts: Option<Vec<Account>>| {
         accounts.unwrap_or_default().into_iter().map(|one| account(field, Some(one))).collect::<Result<Vec<_>, _>>()
@@ -185,6 +185,10 @@ pub fn parse(body: &[u8]) -> Result<Activity, BadActivity> {
         members_removed: members("membersRemoved", wire.members_removed)?,
         raw,
     })
+}
+
+fn named(raw: &Value) -> Result<Wire, BadActivity> {
+    serde_path_to_error::deserialize(raw).map_err(|error| bad(&error.path().to_string(), &error.inner().to_string()))
 }
 
 fn bad(field: &str, reason: &str) -> BadActivity {

@@ -1,5 +1,6 @@
 //! The shapes that every store speaks: keys, documents, writes, queries, pages.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, Error as _};
@@ -123,7 +124,7 @@ impl Draft {
     /// # Errors
     /// [`Error::Corrupt`] when the value is not serialisable.
     pub fn of<T: Serialize>(value: &T) -> Result<Self, Error> {
-        let body = serde_json::to_string(value).map_err(|error| Error::Corrupt(error.to_string()))?;
+        let body = written(value).map_err(|error| Error::Corrupt(error.to_string()))?;
         Ok(Self { body, ..Self::default() })
     }
 
@@ -154,6 +155,27 @@ impl Draft {
         self.expires = expires;
         self
     }
+}
+
+thread_local! {
+    /// Where a body is written before it has its length.
+    static PAPER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// More than this is not kept for the next body.
+const PAPER_KEPT: usize = 64 * 1024;
+
+/// As JSON, in a text that is as long as it is: one that grows is moved several times, and bodies are kept.
+fn written<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    // Taken and put back, so that a value which writes another while it is written finds an empty one.
+    let mut paper = PAPER.take();
+    paper.clear();
+    serde_json::to_writer(&mut paper, value)?;
+    let body = String::from_utf8_lossy(&paper).into_owned();
+    if paper.capacity() <= PAPER_KEPT {
+        PAPER.set(paper);
+    }
+    Ok(body)
 }
 
 /// A document as read.
