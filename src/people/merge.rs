@@ -1,28 +1,18 @@
 //! Who is who: ids resolved to persons, and two persons merged when they prove to be one.
 
 use futures_util::future::try_join_all;
-use serde::Deserialize;
 use tracing::info;
 
 use super::aliases::Alias;
 use super::registry::Registry;
 use super::{Identity, Person};
 use crate::clock::Timestamp;
-use crate::store::{Draft, Error, TRIES, V1, Write};
-
-/// The part of a person that says whether they are merged; the rest is not read for that.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Trace {
-    #[serde(rename = "v")]
-    _v: V1,
-    #[serde(default)]
-    merged_into: Option<String>,
-}
+use crate::store::{Draft, Error, TRIES, Write};
 
 impl Registry {
     /// The key of the person whom these ids name in a tenant; the ids are known from then on. Two persons who prove
-    /// to be one are merged: the younger into the older.
+    /// to be one are merged: the younger into the older. Where a merge was cut off, one of the ids may still name the
+    /// younger: [`Registry::change`] finds whoever is left.
     ///
     /// # Errors
     /// As the store's.
@@ -51,7 +41,7 @@ impl Registry {
         persons.dedup();
         match persons.as_slice() {
             [] => Ok(Some(known)),
-            [one] => Ok(Some(self.survivor(bot, tenant, one).await?)),
+            [one] => Ok(Some(one.clone())),
             several => self.merge(bot, tenant, several, &aliases, received).await.map(Some),
         }
     }
@@ -74,9 +64,7 @@ impl Registry {
     pub(super) async fn survivor(&self, bot: &str, tenant: &str, person: &str) -> Result<String, Error> {
         let mut current = person.to_owned();
         for _ in 0..TRIES {
-            let found = self.store().get(&Self::person_key(bot, tenant, &current)).await?;
-            let trace = found.map(|document| document.read::<Trace>()).transpose()?;
-            match trace.and_then(|trace| trace.merged_into) {
+            match self.person(bot, tenant, &current).await?.and_then(|person| person.merged_into) {
                 Some(older) => current = older,
                 None => return Ok(current),
             }

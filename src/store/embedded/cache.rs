@@ -17,7 +17,7 @@ const ENTRY: usize = 128;
 pub(super) type Change = (Key, Option<Document>);
 
 /// Moves on with every commit. Whoever read the database at one instant must not tell of it at a later one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Instant(u64);
 
 /// The documents, and those that are known not to be there.
@@ -31,6 +31,8 @@ struct Halves {
     old: HashMap<Key, Option<Document>>,
     bytes: usize,
     at: Instant,
+    /// Of what was changed before, some is not here any more.
+    lost: Instant,
 }
 
 impl Cache {
@@ -44,11 +46,12 @@ impl Cache {
         (keys.iter().map(|key| halves.recall(key)).collect(), halves.at)
     }
 
-    /// What was read from the database, unless something was committed since `at`.
+    /// What was read from the database after `at`, unless it was changed since: then it stands here already, or there
+    /// is no telling.
     pub(super) fn learn(&self, found: Vec<Change>, at: Instant) {
         let mut halves = self.hold();
-        if halves.at == at {
-            for change in found {
+        for change in found {
+            if halves.lost <= at && !halves.has(&change.0) {
                 halves.keep(change);
             }
         }
@@ -66,11 +69,22 @@ impl Cache {
     /// Nobody can say what changed.
     pub(super) fn forget(&self) {
         let mut halves = self.hold();
-        *halves = Halves { at: Instant(halves.at.0 + 1), ..Halves::default() };
+        *halves = Halves { at: halves.at, ..Halves::default() };
+        halves.lose();
     }
 }
 
 impl Halves {
+    fn has(&self, key: &Key) -> bool {
+        self.young.contains_key(key) || self.old.contains_key(key)
+    }
+
+    /// From here on what was read before is not believed.
+    fn lose(&mut self) {
+        self.at.0 += 1;
+        self.lost = self.at;
+    }
+
     fn recall(&mut self, key: &Key) -> Option<Option<Document>> {
         if let Some(known) = self.young.get(key) {
             return Some(known.clone());
@@ -87,11 +101,13 @@ impl Halves {
         }
         let weight = weight(&key, document.as_ref());
         if weight > LONGEST {
+            self.lose();
             return;
         }
         if self.bytes + weight > MOST / 2 {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
+            self.lose();
         }
         self.bytes += weight;
         self.young.insert(key, document);
@@ -131,10 +147,12 @@ mod tests {
         assert_eq!(known, [None]);
         cache.commit(vec![document("a", "new")]);
         cache.learn(vec![document("a", "old"), (key("b"), None)], before);
-        assert_eq!((body(&cache, "a"), body(&cache, "b")), (Some(Some("new".into())), None));
-        let (_, now) = cache.recall(&[]);
-        cache.learn(vec![(key("b"), None)], now);
+        assert_eq!(body(&cache, "a"), Some(Some("new".into())));
         assert_eq!(body(&cache, "b"), Some(None), "known not to be there");
+        cache.commit(vec![document("long", &"x".repeat(LONGEST))]);
+        cache.learn(vec![document("long", "old"), document("c", "old")], before);
+        assert_eq!((body(&cache, "long"), body(&cache, "c")), (None, None), "there is no telling what was changed");
+        let (_, now) = cache.recall(&[]);
         cache.commit(vec![(key("a"), None)]);
         assert_eq!(body(&cache, "a"), Some(None), "deleted");
         cache.forget();
