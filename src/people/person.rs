@@ -148,7 +148,7 @@ impl Person {
     /// With a Teams chat that was opened for them, unless they have one by now.
     #[must_use]
     pub fn with_teams_chat(mut self, opened: Reference) -> Self {
-        self.references.entry(Channel::TeamsChat).or_insert(opened);
+        self.references.entry(Channel::TeamsChat).or_insert(Box::new(opened));
         self.refused_at = None;
         self
     }

@@ -144,11 +144,9 @@ pub fn opening(person: &Person, rules: &Rules<'_>) -> Option<Opening> {
     if !rules.open_chat || person.is_muted() || judge(person, rules) != Err(Skip::NoTeamsChat) {
         return None;
     }
-    let usable = |(channel, reference): &(&Channel, &Reference)| {
-        channel.is_copilot() && reference.state == State::Active && !has_faded(reference, rules)
-    };
-    let known_from = person.references.iter().filter(usable).map(|(_, reference)| reference);
-    let known_from = known_from.max_by_key(|reference| reference.last_seen)?.clone();
+    let copilot = person.references.iter().filter(|(channel, _)| channel.is_copilot()).map(|(_, known)| known.as_ref());
+    let usable = copilot.filter(|known| known.state == State::Active && !has_faded(known, rules));
+    let known_from = usable.max_by_key(|known| known.last_seen)?.clone();
     let account = person.user_id.clone().or_else(|| known_from.user_account.clone());
     let member = account.or_else(|| person.aad_object_id.clone())?;
     Some(Opening { member, known_from })
