@@ -1,4 +1,5 @@
-//! The embedded store: one SQLite file in WAL mode, one writer that commits in groups, readers beside it.
+//! The embedded store: one SQLite file in WAL mode, one writer that commits in groups, readers beside it, and what was
+//! committed or read lately at hand without a trip to either.
 //!
 //! The engine is named nowhere else in the crate. A lock on the directory proves that nobody else uses the file.
 
