@@ -7,7 +7,9 @@ mod bare;
 mod child;
 mod figures;
 mod load;
+mod people;
 mod proc;
+mod sink;
 mod teams;
 mod wire;
 
@@ -17,6 +19,8 @@ pub use bare::serve as bare;
 pub use child::{Child, Core, pin_myself, pinned};
 pub use figures::{Latencies, median, percent, ratio};
 pub use load::{Load, Outcome, run};
+pub use people::{populate, tenant};
 pub use proc::{cpu_seconds, rss_kib};
+pub use sink::{Manner, sink};
 pub use teams::Teams;
 pub use wire::{Connection, get};

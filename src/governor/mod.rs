@@ -102,7 +102,7 @@ impl Governor {
     pub async fn reserve(&self, bot: &str, asked: &Asked<'_>) -> Result<Grant, Error> {
         let Asked { tenant, notification, people, long, marking } = *asked;
         let ask = Ask { notification, people, rate: self.rate, long };
-        let reserved = self.change(bot, tenant, |line, now| line.reserve(&ask, now, now + marking)).await;
+        let reserved = self.change(bot, tenant, |line, now| line.reserve(&ask, now, marking)).await;
         match reserved {
             Ok((grant, ahead)) => Ok(by_our_clock(grant, ahead)),
             // Others reserve all the time: that is a line too. A conflict here says nothing of the caller's documents.

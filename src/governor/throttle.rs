@@ -101,15 +101,15 @@ pub enum Grant {
 }
 
 impl Throttle {
-    /// Takes a block of permits that begins at `earliest`; answers the time line to store, when it changed. `now` is the
-    /// line's time.
-    pub fn reserve(&self, ask: &Ask<'_>, now: Timestamp, earliest: Timestamp) -> (Grant, Option<Self>) {
+    /// Takes a block of permits; answers the time line to store, when it changed. `now` is the line's time, and `lead` how
+    /// long it takes until messages can go: so much later the block begins, but not for longer than one takes.
+    pub fn reserve(&self, ask: &Ask<'_>, now: Timestamp, lead: Duration) -> (Grant, Option<Self>) {
         if ask.long && self.starving(ask.notification, now).is_some() {
             return (Grant::Later(now), self.remembering(ask.notification));
         }
         let pace = self.pace(ask.rate, now);
         let begin = match self.turn(ask.notification, pace, now) {
-            Ok(begin) => begin.max(earliest),
+            Ok(begin) => begin.max(now + lead.min(block(pace))),
             Err(later) => return (Grant::Later(later), self.remembering(ask.notification)),
         };
         let (mut places, later) = self.chats.admit(ask.people, begin);
@@ -135,7 +135,7 @@ impl Throttle {
     fn turn(&self, notification: &str, pace: f64, now: Timestamp) -> Result<Timestamp, Timestamp> {
         let resumes = self.paused_until.map_or(now, |until| until.max(now));
         let free = self.next.filter(|next| *next <= resumes + ABSURD).map_or(resumes, |next| next.max(resumes));
-        let block = Duration::from_secs_f64(1.5 * window_size(pace) / pace);
+        let block = block(pace).mul_f64(1.5);
         let is_called = self.called.get(notification).is_some_and(|at| now < *at + COMES_WITHIN);
         let ahead = (AHEAD + block) * if is_called { CALLED } else { 1 };
         if resumes > now + PATIENCE {
@@ -241,6 +241,11 @@ fn window_size(pace: f64) -> f64 {
     (pace / 5.0).floor().clamp(1.0, 100.0)
 }
 
+/// How long the block of a whole window takes.
+fn block(pace: f64) -> Duration {
+    Duration::from_secs_f64(window_size(pace) / pace)
+}
+
 /// How long a block keeps the line.
 fn spacing(count: u32, pace: f64) -> TimeDelta {
     let micros = f64::from(count) / pace * SECOND.as_secs_f64() * 1e6;
@@ -281,7 +286,7 @@ mod tests {
 
     /// Reserves at an instant; answers the beginning and the line.
     fn taken(line: &Throttle, rate: u32, people: &[&str], now: i64) -> (Option<(Timestamp, usize)>, Throttle) {
-        let (grant, next) = line.reserve(&ask(rate, people), at(now), at(now));
+        let (grant, next) = line.reserve(&ask(rate, people), at(now), Duration::ZERO);
         (begins(&grant), next.unwrap_or_else(|| line.clone()))
     }
 
@@ -322,7 +327,7 @@ mod tests {
         assert_eq!(line.waiting, ["m", "o"]);
         let long = Ask { long: true, ..ask(50, &TEN) };
         assert_eq!(
-            line.reserve(&long, at(5_000), at(5_000)).0,
+            line.reserve(&long, at(5_000), Duration::ZERO).0,
             Grant::Later(at(5_000)),
             "who had it for long steps back"
         );
@@ -332,11 +337,14 @@ mod tests {
         assert_eq!((called.as_deref(), line.waiting.as_slice()), (Some("m"), ["o".to_owned()].as_slice()));
         assert_eq!(line.called("o", at(0)), (None, None), "nobody calls themselves");
         let called = Ask { notification: "m", ..ask(50, &TEN) };
-        let (grant, next) = line.reserve(&called, at(0), at(0));
+        let (grant, next) = line.reserve(&called, at(0), Duration::ZERO);
         assert!(begins(&grant).is_some(), "a place is kept for whoever was called: {grant:?}");
         let next = next.expect("a line");
-        assert!(matches!(next.reserve(&called, at(0), at(0)).0, Grant::Later(_)), "one");
-        assert!(matches!(line.reserve(&ask(50, &TEN), at(0), at(0)).0, Grant::Later(_)), "and for nobody else");
+        assert!(matches!(next.reserve(&called, at(0), Duration::ZERO).0, Grant::Later(_)), "one");
+        assert!(
+            matches!(line.reserve(&ask(50, &TEN), at(0), Duration::ZERO).0, Grant::Later(_)),
+            "and for nobody else"
+        );
     }
 
     #[test]
@@ -355,7 +363,7 @@ mod tests {
         assert_eq!(resumed, Some((at(3_000), 9)), "a fifth of a second at 45 a second");
         let longer = line.told_to_slow_down(50, at(90), at(30_000), at(300)).expect("a longer pause");
         assert_eq!(longer.slowed, line.slowed, "of the same lesson");
-        assert_eq!(longer.reserve(&ask(50, &TEN), at(400), at(400)).0, Grant::Later(at(30_000)));
+        assert_eq!(longer.reserve(&ask(50, &TEN), at(400), Duration::ZERO).0, Grant::Later(at(30_000)));
         let again = line.told_to_slow_down(50, at(3_100), at(4_000), at(3_200)).expect("another lesson");
         assert!(again.pace(50, at(4_000)) < 32.0, "{}", again.pace(50, at(4_000)));
     }
@@ -372,16 +380,19 @@ mod tests {
         for number in 0..6 {
             let notification = format!("n{number}");
             let ask = Ask { notification: &notification, people: &["ana"], rate: 50, long: false };
-            let (grant, next) = line.reserve(&ask, at(number * 30), at(number * 30));
+            let (grant, next) = line.reserve(&ask, at(number * 30), Duration::ZERO);
             assert!(begins(&grant).is_some(), "{number}");
             line = next.expect("a line");
         }
-        let (grant, _) =
-            line.reserve(&Ask { notification: "m", people: &["ana", "bob"], rate: 50, long: false }, at(200), at(200));
+        let (grant, _) = line.reserve(
+            &Ask { notification: "m", people: &["ana", "bob"], rate: 50, long: false },
+            at(200),
+            Duration::ZERO,
+        );
         let Grant::From { places, later, .. } = grant else { panic!("{grant:?}") };
         assert!(places == [1] && later[0].0 == 0 && later[0].1 > at(1_500), "{places:?} {later:?}");
         let (grant, next) =
-            line.reserve(&Ask { notification: "m", people: &["ana"], rate: 50, long: false }, at(200), at(200));
+            line.reserve(&Ask { notification: "m", people: &["ana"], rate: 50, long: false }, at(200), Duration::ZERO);
         assert!(matches!(grant, Grant::Full { .. }) && next.is_none());
     }
 
