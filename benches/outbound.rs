@@ -6,8 +6,8 @@
 //! cargo bench --bench outbound -- quick    # one round of each
 //! ```
 //!
-//! Each side is a process of its own on one core and has 128 requests in flight at most; the server has the other core.
-//! They take turns, and only the ratio within a round says something. What the server counted is checked each time:
+//! Each side is a process of its own on one core and has 128 requests in flight at most; the server has the other core, or
+//! the same one. They take turns, and only the ratio within a round says something. What the server counted is checked each time:
 //! every chat exactly one message. One case has one answer in ten a 429; another a bot whose token has to be fetched.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
@@ -17,7 +17,8 @@ mod rig;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,18 +50,23 @@ fn main() {
     let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     match words.first().map(String::as_str) {
         Some("sink") => rig::sink(&words[1..]),
-        Some("herald") => herald(&words[1], words[2].parse().unwrap()),
-        Some("plain") => plain(&words[1], words[2].parse().unwrap()),
+        Some("people") => people(Path::new(&words[1]), &words[2], words[3].parse().unwrap()),
+        Some("herald") => herald(Path::new(&words[1]), words[3].parse().unwrap()),
+        Some("plain") => plain(&words[2], words[3].parse().unwrap()),
         other => compare(other == Some("quick")),
     }
 }
 
 /// A case: how the server behaves, and how many messages.
+#[derive(Clone, Copy)]
 struct Case {
     says: &'static str,
     manner: Manner,
     messages: usize,
+    /// Whether a plain loop does the same.
     plain: bool,
+    /// Whether the server has a core of its own.
+    apart: bool,
 }
 
 fn compare(is_quick: bool) {
@@ -69,15 +75,18 @@ fn compare(is_quick: bool) {
     let latency = |millis| Manner { latency: Duration::from_millis(millis), ..Manner::default() };
     let throttling = Manner { throttles_each: 10, ..Manner::default() };
     let rounds = if is_quick { 1 } else { 5 };
-    for Case { says, manner, messages, plain } in [
-        Case { says: "no latency", manner: latency(0), messages: 30_000, plain: true },
-        Case { says: "50 ms latency", manner: latency(50), messages: 10_000, plain: true },
-        Case { says: "one answer in ten a 429", manner: throttling, messages: 2_000, plain: false },
+    let case = |says, manner, messages| Case { says, manner, messages, plain: true, apart: true };
+    for case in [
+        case("no latency", latency(0), 30_000),
+        Case { apart: false, ..case("no latency, the server on the same core", latency(0), 30_000) },
+        case("50 ms latency", latency(50), 10_000),
+        Case { plain: false, ..case("one answer in ten a 429", throttling, 2_000) },
     ] {
+        let Case { says, messages, plain, .. } = case;
         let rounds = if plain { rounds } else { 1 };
         let mut ratios = Vec::new();
         for round in 1..=rounds {
-            let herald = measured("herald", manner, messages);
+            let herald = measured("herald", case);
             if !plain {
                 println!(
                     "{says}: {messages} delivered in {:.1} s, none doubled, {} answers were 429",
@@ -85,7 +94,7 @@ fn compare(is_quick: bool) {
                 );
                 continue;
             }
-            let plain = measured("plain", manner, messages);
+            let plain = measured("plain", case);
             ratios.push(herald.0 / plain.0);
             println!(
                 "{says}, round {round}: Herald {:.0} a second, plain loop {:.0}, ratio {:.2}",
@@ -101,15 +110,25 @@ fn compare(is_quick: bool) {
 }
 
 /// Runs one side; how many a second, in how many seconds, and how many answers were 429.
-fn measured(side: &str, manner: Manner, messages: usize) -> (f64, f64, u64) {
+fn measured(side: &str, case: Case) -> (f64, f64, u64) {
+    let Case { manner, messages, apart, .. } = case;
     let me = std::env::current_exe().unwrap();
-    let (mut command, _) = rig::pinned(Core::Asking, me.to_str().unwrap());
+    let server = if apart { Core::Asking } else { Core::Measured };
+    let (mut command, _) = rig::pinned(server, me.to_str().unwrap());
     let folder = tempfile::tempdir().unwrap();
     command.arg("sink").args(manner.words());
     let (_sink, address) = rig::Child::listening(&mut command, &[], &folder.path().join("sink.log"));
     let (mut command, _) = rig::pinned(Core::Measured, me.to_str().unwrap());
-    let output = command.args([side, &address, &messages.to_string()]).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "{side} failed");
+    let run = |command: &mut Command, role: &str| {
+        let data = folder.path().join("data");
+        let status = command.arg(role).arg(data).args([&address, &messages.to_string()]).status().unwrap();
+        assert!(status.success(), "{role} failed");
+    };
+    if side == "herald" {
+        // In a process of its own, so that nothing of it is measured.
+        run(&mut Command::new(&me), "people");
+    }
+    run(&mut command, side);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let told = runtime.block_on(async {
         let mut connection = Connection::open(address.parse::<SocketAddr>().unwrap()).await.unwrap();
@@ -139,10 +158,14 @@ impl Wire for Bounded {
 }
 
 #[tokio::main]
-async fn herald(address: &str, messages: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(folder.path()).unwrap().store());
-    rig::populate(store.as_ref(), 1, messages, &format!("http://{address}")).await;
+async fn people(data: &Path, address: &str, messages: usize) {
+    let store = Embedded::open(data).unwrap().store();
+    rig::populate(&store, 1, messages, &format!("http://{address}")).await;
+}
+
+#[tokio::main]
+async fn herald(data: &Path, messages: usize) {
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(data).unwrap().store());
     let config = parse(&BTreeMap::<String, String>::new(), Role::Serve).unwrap();
     let (clock, closing) = (Arc::new(SystemClock), CancellationToken::new());
     let mut app = App::new(&config, Arc::clone(&store), clock.clone(), Arc::new(SystemChance), closing).unwrap();

@@ -38,7 +38,7 @@ impl Manner {
 struct Taken {
     chats: HashMap<String, (usize, usize)>,
     traffic: Traffic,
-    taken: usize,
+    count: usize,
     throttled: usize,
     first: Option<Instant>,
     last: Option<Instant>,
@@ -94,7 +94,7 @@ fn take(path: &str, manner: Manner, taken: &Mutex<Taken>) -> (u16, Value) {
         return (429, json!({"error": {"code": "Throttled"}}));
     }
     known.1 += 1;
-    taken.taken += 1;
+    taken.count += 1;
     taken.last = Some(now);
     (201, json!({"id": "1780000000001"}))
 }
@@ -104,5 +104,5 @@ fn tell(taken: &Mutex<Taken>) -> Value {
     let most = taken.chats.values().map(|(_, taken)| *taken).max().unwrap_or_default();
     let time = taken.first.zip(taken.last).map(|(first, last)| (last - first).as_secs_f64());
     let reached = taken.chats.values().filter(|(_, taken)| *taken > 0).count();
-    json!({"taken": taken.taken, "throttled": taken.throttled, "chats": reached, "most": most, "seconds": time})
+    json!({"taken": taken.count, "throttled": taken.throttled, "chats": reached, "most": most, "seconds": time})
 }

@@ -16,8 +16,8 @@ const DONE: &str = "done";
 /// How often a batch is written together with its plan while other batches change the plan.
 const TRIES: u64 = 64;
 
-/// How many batches are read at once while looking for some.
-const PAGE: usize = 50;
+/// How many batches are read at once while looking for some. They are large.
+const PAGE: usize = 8;
 
 /// What is stored after a write that did not succeed.
 enum Found {

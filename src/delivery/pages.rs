@@ -95,7 +95,8 @@ impl Delivery {
         people: Vec<Person>,
     ) -> Result<Vec<Recipient>, Error> {
         let now = self.clock.now();
-        let verdicts = self.judge(bot, tenant, &people).await?;
+        // Whoever is sent something is judged once more, with everything that is known then; of a dry run this is all.
+        let verdicts = if posted.dry_run { self.judge(bot, tenant, &people).await? } else { self.first_judge(&people) };
         let recipient = |(person, verdict): (Person, Verdict)| {
             let state = match verdict {
                 Verdict::Skip(reason) => RecipientState::Skipped { at: now, reason },

@@ -18,15 +18,19 @@ pub(super) enum Verdict {
 }
 
 impl Delivery {
-    /// Judges persons, their conversations' tombstones included.
-    pub(super) async fn judge(&self, bot: &str, tenant: &str, people: &[Person]) -> Result<Vec<Verdict>, Error> {
+    /// Judges persons by what is stored of them.
+    pub(super) fn first_judge(&self, people: &[Person]) -> Vec<Verdict> {
         let rules = self.reach.at(self.clock.now());
-        let verdict = |person: &Person| match (judge(person, &rules), opening(person, &rules)) {
-            (Ok(reference), _) => Verdict::Send(reference.clone()),
-            (Err(_), Some(opening)) => Verdict::Open(opening),
-            (Err(reason), None) => Verdict::Skip(reason),
+        let verdict = |person: &Person| match judge(person, &rules) {
+            Ok(reference) => Verdict::Send(reference.clone()),
+            Err(reason) => opening(person, &rules).map_or(Verdict::Skip(reason), Verdict::Open),
         };
-        let verdicts: Vec<_> = people.iter().map(verdict).collect();
+        people.iter().map(verdict).collect()
+    }
+
+    /// Judges persons, their conversations' tombstones included: what is known at this moment.
+    pub(super) async fn judge(&self, bot: &str, tenant: &str, people: &[Person]) -> Result<Vec<Verdict>, Error> {
+        let verdicts = self.first_judge(people);
         let chat = |verdict: &Verdict| match verdict {
             Verdict::Send(reference) => Some(reference.conversation_id.clone()),
             Verdict::Open(_) | Verdict::Skip(_) => None,

@@ -36,6 +36,9 @@ impl Drop for Unschedule<'_> {
 /// So many turns of the runtime a group gathers at most.
 const TURNS: usize = 8;
 
+/// A list of more keys is a page of an audience: nobody asks for them again soon, and they would push out others.
+const CROWD: usize = 16;
+
 /// Readers beside the writer; each is a connection and a thread while it reads.
 const READERS: usize = 8;
 
@@ -197,7 +200,8 @@ impl Engine {
         if self.closed.load(Ordering::Acquire) {
             return Err(closed());
         }
-        let (known, at) = self.cache.recall(&keys);
+        let is_a_crowd = keys.len() > CROWD;
+        let (known, at) = if is_a_crowd { self.cache.peek(&keys) } else { self.cache.recall(&keys) };
         if known.iter().all(Option::is_some) {
             return Ok(known.into_iter().map(Option::flatten).collect());
         }
@@ -209,7 +213,9 @@ impl Engine {
                     Some(known) => known,
                     None => {
                         let found = look(connection, &key)?;
-                        learned.push((key, found.clone()));
+                        if !is_a_crowd {
+                            learned.push((key, found.clone()));
+                        }
                         found
                     }
                 };

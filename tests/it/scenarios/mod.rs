@@ -9,7 +9,6 @@ mod run;
 mod teams;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use file::Scenario;
 
@@ -47,22 +46,13 @@ fn every_scenario_comes_out_as_its_file_says() {
     names.retain(|name| only.as_ref().is_none_or(|only| name.starts_with(only)));
     assert!(!names.is_empty(), "no scenario has that name");
     names.sort();
-    let (left, failures) = (Mutex::new(names), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(name) = left.lock().unwrap().pop() else { return };
-                    let scenario = read(&name);
-                    let wrong = wrong_with(&scenario);
-                    if !wrong.is_empty() {
-                        let text = format!("{name} ({}):\n  {}", scenario.says, wrong.join("\n  "));
-                        failures.lock().unwrap().push(text);
-                    }
-                }
-            });
+    let mut failures = Vec::new();
+    for name in names {
+        let scenario = read(&name);
+        let wrong = wrong_with(&scenario);
+        if !wrong.is_empty() {
+            failures.push(format!("{name} ({}):\n  {}", scenario.says, wrong.join("\n  ")));
         }
-    });
-    let failures = failures.into_inner().unwrap();
+    }
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
