@@ -21,6 +21,8 @@ pub enum OpenOutcome {
         /// Its id.
         conversation_id: String,
     },
+    /// What came back was ever seen with a Copilot marker: it is no Teams chat.
+    IsCopilot,
     /// Teams refuses: the app is not installed for them.
     NotInstalled {
         /// Teams' code in camelCase, or `http418`.

@@ -18,6 +18,7 @@ const TRIES: u64 = 64;
 
 /// How many batches are read at once while looking for some. They are large.
 const PAGE: usize = 8;
+const PAGES: usize = 4;
 
 /// What is stored after a write that did not succeed.
 enum Found {
@@ -211,7 +212,8 @@ impl Ledger {
         self.store().count(Collection::Deliveries, &Partition::new([id, tenant]), HELD).await
     }
 
-    /// Batches of a tenant that waited and whose time has come, `limit` at most.
+    /// Batches of a tenant that waited and whose time has come, `limit` at most. Of many that wait not all are looked at:
+    /// `Tick` finds the others by their time.
     ///
     /// # Errors
     /// As the store's.
@@ -227,7 +229,7 @@ impl Ledger {
             let partition = Partition::new([id, tenant]);
             let query = Query::Under { collection: Collection::Deliveries, partition, tag: Some(tag) };
             let mut after = None;
-            loop {
+            for _ in 0..PAGES {
                 let page = self.store().page(&query, after.as_ref(), PAGE).await?;
                 after.clone_from(&page.next);
                 let due = |batch: &Held<Batch>| batch.value.not_before.is_some_and(|at| at <= now);

@@ -23,6 +23,9 @@ const RECORD_AGAIN: Duration = Duration::from_millis(500);
 /// How long a batch waits for the bot's token.
 const NO_TOKEN: Duration = Duration::from_secs(15);
 
+/// How far two looks at a clock may be apart that mean the same instant.
+const SLACK: Duration = Duration::from_millis(20);
+
 /// How many turns in a row may go by.
 const MISSED: u32 = 2;
 
@@ -92,41 +95,37 @@ impl Delivery {
             info!(notification = id, tenant, batch = number, "a message points to a batch that does not exist");
             return Ok(PutOut::default());
         };
-        let now = self.clock.now();
-        let rests = held.value.not_before.is_some_and(|at| at > now);
-        if held.value.is_finished() || rests || held.value.is_leased(now, &self.instance, self.ledger.exclusive()) {
+        if !self.is_free(&held.value) {
             return Ok(PutOut::default());
         }
+        let now = self.clock.now();
         let bot = self.registry.bot().await?.unwrap_or_default();
-        if let Some(until) = self.governor.turned_away(&bot, tenant, id).await? {
+        if let Some(until) = self.governor.turned_away(&bot, tenant, id, self.marking.takes()).await? {
             return self.put_back(held, until, now).await;
         }
-        let message = self.ledger.message(id).await?;
-        let (began, ends) = (now, now + SHIFT.mul_f64(0.5 + self.chance.unit()));
-        let mut next = Some(held);
-        let mut put_out = PutOut::default();
+        self.work_through(&bot, held, now).await
+    }
+
+    /// One batch, and what follows it.
+    async fn work_through(&self, bot: &str, first: Held<Batch>, now: Timestamp) -> Result<PutOut, Error> {
+        let message = self.ledger.message(&first.value.notification).await?;
+        let ends = now + SHIFT.mul_f64(0.5 + self.chance.unit());
+        let (mut next, mut finished, mut put_out) = (Some(first), None, PutOut::default());
         while let Some(held) = next.take() {
-            let owner = format!("{}/{}", self.instance, self.chance.id());
-            let shift = Shift {
-                delivery: self,
-                bot: bot.clone(),
-                message: message.clone(),
-                held,
-                owner,
-                began,
-                ends,
-                unrecorded: false,
-                missed: 0,
-            };
-            let batch = match shift.work().await {
+            let batch = match Shift::new(self, bot, &message, held, (now, ends)).work().await {
                 Ok(batch) => batch,
                 // Somebody else has the batch now: a lease that ran out, or a message that came twice.
-                Err(Error::Conflict) => return Ok(put_out),
+                Err(Error::Conflict) => {
+                    let Some(finished) = &finished else { return Ok(put_out) };
+                    let called = self.call_for_more(bot, finished, &mut put_out).await;
+                    return put_out.despite(called);
+                }
                 Err(error) => return put_out.despite(Err(error)),
             };
-            if let Err(failure) = self.go_on(&bot, &batch, ends, &mut next, &mut put_out).await {
+            if let Err(failure) = self.go_on(bot, &batch, ends, &mut next, &mut put_out).await {
                 return put_out.despite(Err(failure));
             }
+            finished = Some(batch);
         }
         Ok(put_out)
     }
@@ -185,6 +184,20 @@ impl Delivery {
             put_out.notifications.push(Pointer::to_tenant(id, tenant));
         }
         Ok(())
+    }
+}
+
+impl<'a> Shift<'a> {
+    fn new(
+        delivery: &'a Delivery,
+        bot: &str,
+        message: &Message,
+        held: Held<Batch>,
+        (began, ends): (Timestamp, Timestamp),
+    ) -> Self {
+        let owner = format!("{}/{}", delivery.instance, delivery.chance.id());
+        let (bot, message) = (bot.to_owned(), message.clone());
+        Self { delivery, bot, message, held, owner, began, ends, unrecorded: false, missed: 0 }
     }
 }
 
@@ -287,7 +300,8 @@ impl Shift<'_> {
         let governor = &self.delivery.governor;
         let (over, paused) =
             tokio::try_join!(self.is_over(now), governor.paused_until(&self.bot, &self.held.value.tenant))?;
-        Ok(over.is_none() && paused.is_none())
+        // A turn that comes with the end of a pause comes after it.
+        Ok(over.is_none() && paused.is_none_or(|until| until <= turn + SLACK))
     }
 
     /// True when a turn has gone by. After some in a row it is taken late: a store that is always slow holds the pace

@@ -1,6 +1,6 @@
 //! From a notification to each recipient's outcome: plans, batches with a ledger, leases, windows, and who retries.
 //!
-//! `batch`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep; `planner` with `pages` and
+//! `batch`, `recipient`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep; `planner` with `pages` and
 //! `roster`, `courier` with `verdict`, `window`, `opening` and `marking`, and `sweeper` act.
 
 mod batch;
@@ -13,6 +13,7 @@ mod pages;
 mod plan;
 mod planner;
 mod pointer;
+mod recipient;
 mod retry;
 mod roster;
 mod settle;
@@ -23,12 +24,13 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use batch::{Batch, Lease, Recipient, RecipientState};
+pub use batch::{Batch, Lease};
 pub use ledger::{Held, Ledger};
 pub use marking::Marking;
 pub use plan::{Cursor, Plan};
 pub use planner::shown_tenant;
 pub use pointer::{BadPointer, Pointer};
+pub use recipient::{Recipient, RecipientState};
 pub use retry::{backoff, stalls_after};
 pub use roster::{Listed, Roster};
 pub use settle::{Attempt, Settled, settle, settle_opening};
@@ -49,7 +51,7 @@ pub const BATCH: usize = 100;
 const LEASE: Duration = Duration::from_secs(45);
 /// How long one activation works before it hands the rest back, give or take a half: those that began together end
 /// apart, so that there is always somebody left who sends. The Functions host kills at five minutes.
-const SHIFT: Duration = Duration::from_secs(30);
+const SHIFT: Duration = Duration::from_secs(60);
 /// After so long whoever sends steps back, when another notification waits for the tenant's line.
 const SLICE: Duration = Duration::from_secs(5);
 /// How long laying out an audience or ending one takes in one activation.

@@ -3,22 +3,51 @@
 
 use tracing::{info, warn};
 
-use super::courier::Shift;
-use super::{RecipientState, settle_opening};
+use super::Delivery;
 use crate::channel::{Channel, Evidence};
 use crate::clock::Timestamp;
-use crate::connector::{Connector, OpenOutcome, opening as body};
-use crate::people::{Opening, Person, Reference, Skip};
+use crate::connector::{OpenOutcome, opening as body};
+use crate::people::{Opening, Person, Reference};
 use crate::store::Error;
 
-/// Asks Teams for the chat; owns what it needs.
-pub(super) fn ask(
-    connector: Connector,
-    tenant: &str,
+/// Asks Teams for the chat and stores what is learned of it. What cannot be stored is asked for again: opening a chat
+/// twice opens one. It owns what it needs: the ledger is written while it is under way.
+pub(super) async fn ask(
+    delivery: Delivery,
+    bot: String,
+    tenant: String,
+    person: String,
     opening: Opening,
-) -> impl Future<Output = OpenOutcome> + Send + use<> {
-    let body = body(tenant, &opening.member);
-    async move { connector.open(&opening.known_from.service_url, &body).await }
+) -> OpenOutcome {
+    let asked = body(&tenant, &opening.member);
+    let outcome = delivery.connector.open(&opening.known_from.service_url, &asked).await;
+    let now = delivery.clock.now();
+    let stored = match &outcome {
+        OpenOutcome::Opened { conversation_id } => {
+            delivery.keep_chat(&bot, (&tenant, &person), opened(&opening, conversation_id, now), now).await
+        }
+        OpenOutcome::NotInstalled { reason } => {
+            info!(tenant, person, reason, "Teams refuses to open a chat: the app is not installed");
+            let refuse = |known: Person| Person { refused_at: Some(now), ..known };
+            delivery.registry.amend(&bot, (&tenant, &person), now, refuse).await.map(|()| true)
+        }
+        OpenOutcome::Throttled { .. }
+        | OpenOutcome::NotTried { .. }
+        | OpenOutcome::Unavailable { .. }
+        | OpenOutcome::IsCopilot
+        | OpenOutcome::Refused { .. } => Ok(true),
+    };
+    match stored {
+        Ok(true) => outcome,
+        Ok(false) => {
+            warn!(tenant, person, "the chat that was opened carries a Copilot tombstone: skipped");
+            OpenOutcome::IsCopilot
+        }
+        Err(error) => {
+            warn!(tenant, person, %error, "what came of opening a chat could not be stored");
+            OpenOutcome::Unavailable { reason: "notStored".into(), retry_after: None }
+        }
+    }
 }
 
 /// The reference to a chat that was opened. Older than anything that the user does there from now on.
@@ -39,63 +68,22 @@ fn opened(opening: &Opening, conversation_id: &str, now: Timestamp) -> Reference
     }
 }
 
-impl Shift<'_> {
-    /// What an attempt to open a chat makes of a recipient; answers until when the tenant is paused. What cannot be
-    /// stored is tried again: opening a chat twice opens one.
-    pub(super) async fn settle_opening(
-        &mut self,
-        place: usize,
-        opening: &Opening,
-        outcome: OpenOutcome,
-    ) -> Option<Timestamp> {
-        let (now, chance) = (self.delivery.clock.now(), self.delivery.chance.unit());
-        let attempt = self.held.value.recipients[place].state.so_far(now);
-        let person = self.held.value.recipients[place].person.clone().unwrap_or_default();
-        let tenant = self.held.value.tenant.clone();
-        let learned = match &outcome {
-            OpenOutcome::Opened { conversation_id } => self.keep(&person, opening, conversation_id, now).await,
-            OpenOutcome::NotInstalled { reason } => {
-                info!(tenant, person, reason, "Teams refuses to open a chat: the app is not installed");
-                let refuse = |known: Person| Person { refused_at: Some(now), ..known };
-                self.delivery.registry.amend(&self.bot, (&tenant, &person), now, refuse).await.map(|()| true)
-            }
-            OpenOutcome::Throttled { .. }
-            | OpenOutcome::NotTried { .. }
-            | OpenOutcome::Unavailable { .. }
-            | OpenOutcome::Refused { .. } => Ok(true),
-        };
-        let settled = match learned {
-            Ok(true) => settle_opening(outcome, attempt, now, chance),
-            Ok(false) => {
-                warn!(tenant, person, "the chat that was opened carries a Copilot tombstone: skipped");
-                let end = RecipientState::Skipped { at: now, reason: Skip::NoTeamsChat };
-                (RecipientState::not_sent(end, attempt.doubtful, now), None)
-            }
-            Err(error) => {
-                warn!(tenant, person, %error, "what came of opening a chat could not be stored");
-                settle_opening(
-                    OpenOutcome::Unavailable { reason: "notStored".into(), retry_after: None },
-                    attempt,
-                    now,
-                    chance,
-                )
-            }
-        };
-        self.held.value.recipients[place].state = settled.0;
-        settled.1
-    }
-
+impl Delivery {
     /// Stores the chat; false when its conversation was ever seen with a Copilot marker.
-    async fn keep(&self, person: &str, opening: &Opening, conversation: &str, now: Timestamp) -> Result<bool, Error> {
-        let (registry, tenant) = (&self.delivery.registry, &self.held.value.tenant);
-        if !registry.hold_chat(&self.bot, conversation, (tenant, person)).await? {
+    async fn keep_chat(
+        &self,
+        bot: &str,
+        (tenant, person): (&str, &str),
+        chat: Reference,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if !self.registry.hold_chat(bot, &chat.conversation_id, (tenant, person)).await? {
             return Ok(false);
         }
-        let reference = opened(opening, conversation, now);
-        let learn = |known: Person| known.with_teams_chat(reference.clone());
-        let (_, person) = registry.change(&self.bot, (tenant, person), now, learn).await?;
-        let person = registry.heed_tombstone(&self.bot, person, now).await?;
-        info!(tenant, person = person.key, "opened a Teams chat");
-        Ok(person.references.contains_key(&Channel::TeamsChat))
+        let learn = |known: Person| known.with_teams_chat(chat.clone());
+        let (_, known) = self.registry.change(bot, (tenant, person), now, learn).await?;
+        let known = self.registry.heed_tombstone(bot, known, now).await?;
+        info!(tenant, person, "opened a Teams chat");
+        Ok(known.references.contains_key(&Channel::TeamsChat))
     }
 }

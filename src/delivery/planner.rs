@@ -16,6 +16,8 @@ use crate::store::{Error, V1, budget};
 
 /// How many pages one activation plans before it puts itself out again.
 const PAGES: usize = 32;
+/// How many whoever has finished a batch plans in order to find somebody to send to.
+const PAGES_MORE: usize = 4;
 /// How many tenants get their plan at once.
 const TENANTS: usize = 200;
 
@@ -225,7 +227,7 @@ impl Delivery {
     pub(super) async fn next_batch(&self, id: &str, tenant: &str, bot: &str) -> Result<Option<Held<Batch>>, Error> {
         let _mine = self.planning.of((id, tenant)).await;
         if let Some(waited) = self.ledger.due_waiting(id, tenant, self.clock.now(), 1).await?.pop() {
-            return Ok(Some(waited));
+            return Ok(Some(waited).filter(|batch| self.is_free(&batch.value)));
         }
         let Some(mut plan) = self.ledger.plan(id, tenant).await? else { return Ok(None) };
         let bound = self.governor.outstanding(bot, tenant, id, BATCH).await?;
@@ -237,13 +239,15 @@ impl Delivery {
             return Ok(None);
         }
         let posted = self.ledger.request(id).await?;
-        for _ in 0..PAGES {
+        for _ in 0..PAGES_MORE {
             match self.plan_page(id, &posted, bot, &mut plan).await {
                 Ok(Some(pointer)) => {
                     let number = pointer.to().map(|(_, number)| number.to_owned()).unwrap_or_default();
-                    return self.ledger.batch(id, tenant, &number).await;
+                    let planned = self.ledger.batch(id, tenant, &number).await?;
+                    // Whoever planned the very same is told so too, and may be at it by now.
+                    return Ok(planned.filter(|batch| self.is_free(&batch.value)));
                 }
-                Ok(None) if plan.value.is_closed() => break,
+                Ok(None) if plan.value.is_closed() || self.closing.is_cancelled() => break,
                 // Nobody on that page can be sent anything.
                 Ok(None) => {}
                 // Another instance plans this tenant.
@@ -252,6 +256,13 @@ impl Delivery {
             }
         }
         Ok(None)
+    }
+
+    /// True when somebody may take a batch on: it has recipients left, its time has come, and nobody is at it.
+    pub(super) fn is_free(&self, batch: &Batch) -> bool {
+        let now = self.clock.now();
+        let rests = batch.not_before.is_some_and(|at| at > now);
+        !batch.is_finished() && !rests && !batch.is_leased(now, &self.instance, self.ledger.exclusive())
     }
 
     /// Makes the next batch of a tenant; answers where it is, when there is something to send in it.

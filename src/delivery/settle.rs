@@ -78,10 +78,8 @@ pub fn settle_opening(
             let Attempt { attempts, since, doubtful } = attempt;
             (RecipientState::Pending { attempts, since: Some(since), after: None, reason: None, doubtful }, None)
         }
-        OpenOutcome::NotInstalled { .. } => {
-            let end = RecipientState::Skipped { at: now, reason: Skip::NotInstalled };
-            (RecipientState::not_sent(end, attempt.doubtful, now), None)
-        }
+        OpenOutcome::NotInstalled { .. } => (skipped(Skip::NotInstalled, attempt, now), None),
+        OpenOutcome::IsCopilot => (skipped(Skip::NoTeamsChat, attempt, now), None),
         OpenOutcome::Throttled { retry_after } => {
             let until = now + retry_after.unwrap_or_else(|| unasked(attempt, now, chance));
             (again(attempt, until, "throttled".into(), now), Some(until))
@@ -109,6 +107,10 @@ fn again(attempt: Attempt, after: Timestamp, reason: String, now: Timestamp) -> 
     } else {
         RecipientState::Pending { attempts, since: Some(since), after: Some(after), reason: Some(reason), doubtful }
     }
+}
+
+fn skipped(reason: Skip, attempt: Attempt, now: Timestamp) -> RecipientState {
+    RecipientState::not_sent(RecipientState::Skipped { at: now, reason }, attempt.doubtful, now)
 }
 
 fn failed(attempt: Attempt, reason: String, now: Timestamp) -> RecipientState {

@@ -9,10 +9,10 @@ use tracing::{error, warn};
 use super::courier::{Permits, Shift};
 use super::opening::ask;
 use super::verdict::Verdict;
-use super::{Attempt, RecipientState, Settled, settle};
+use super::{Attempt, PATIENCE, RecipientState, Settled, settle, settle_opening};
 use crate::clock::{Timestamp, until};
 use crate::connector::{OpenOutcome, SendOutcome, Target, notification};
-use crate::governor::Heard;
+use crate::governor::TooMuch;
 use crate::people::{Opening, Person, Reference, State};
 use crate::store::Error;
 
@@ -45,9 +45,9 @@ impl Marked {
 /// What came back.
 enum Done {
     /// Of a message.
-    Sent(usize, Reference, SendOutcome),
+    Sent(usize, Box<Reference>, SendOutcome),
     /// Of asking for a chat.
-    Asked(usize, Opening, OpenOutcome),
+    Asked(usize, OpenOutcome),
 }
 
 impl Shift<'_> {
@@ -59,6 +59,11 @@ impl Shift<'_> {
         let marked = self.mark(places).await?;
         let saved = self.save().await;
         self.delivery.marking.took(begins.elapsed());
+        if saved.is_ok() {
+            // What is left of the time that marking was given.
+            tokio::time::sleep(until(self.delivery.clock.now(), *turn).min(PATIENCE)).await;
+        }
+        // Whatever kept this process from going on may have given the batch to somebody else.
         if saved.is_err() || (marked.asks() && self.is_stale(*turn)) {
             // Nothing went out: all is as it was. The mark may stand in the store all the same, so this has to be
             // recorded like an outcome.
@@ -72,8 +77,6 @@ impl Shift<'_> {
             return Ok(true);
         }
         self.missed = 0;
-        // What is left of the time that marking was given.
-        tokio::time::sleep(until(self.delivery.clock.now(), *turn)).await;
         let (answered, lessons, began) = self.send(marked).await?;
         self.learn(lessons, began).await?;
         Ok(answered)
@@ -86,8 +89,9 @@ impl Shift<'_> {
         let mut sends: JoinSet<_> =
             marked.sends.into_iter().map(|(place, reference)| self.sending(place, reference)).collect();
         for (place, opening) in marked.openings {
-            let asked = ask(self.delivery.connector.clone(), &self.held.value.tenant, opening.clone());
-            sends.spawn(async move { Done::Asked(place, opening, asked.await) });
+            let person = self.held.value.recipients[place].person.clone().unwrap_or_default();
+            let asked = ask(self.delivery.clone(), self.bot.clone(), self.held.value.tenant.clone(), person, opening);
+            sends.spawn(async move { Done::Asked(place, asked.await) });
         }
         let (mut pause, mut lessons, mut answered, mut lost) = (None, Vec::new(), false, false);
         loop {
@@ -111,9 +115,9 @@ impl Shift<'_> {
                     lessons.extend(settled.teaches.map(|state| Lesson { person, conversation_id, state }));
                     settled.pause
                 }
-                Done::Asked(place, opening, outcome) => {
+                Done::Asked(place, outcome) => {
                     answered |= !matches!(&outcome, OpenOutcome::Unavailable { reason, .. } if reason == "timedOut");
-                    self.settle_opening(place, &opening, outcome).await
+                    self.settle_opening(place, outcome)
                 }
             };
             if let Some(until) = paused.filter(|until| pause.is_none_or(|known| *until > known)) {
@@ -126,8 +130,8 @@ impl Shift<'_> {
 
     /// A pause is for everybody, at once. What cannot be shared now is learned again from the next answer.
     async fn tell_all(&self, sent: Timestamp, until: Timestamp) {
-        let (tenant, heard) = (&self.held.value.tenant, Heard::TooMuch { sent, until });
-        if let Err(error) = self.delivery.governor.complete(&self.bot, tenant, heard).await {
+        let tenant = &self.held.value.tenant;
+        if let Err(error) = self.delivery.governor.slow_down(&self.bot, tenant, TooMuch { sent, until }).await {
             warn!(tenant, %error, "a pause could not be shared");
         }
     }
@@ -201,7 +205,7 @@ impl Shift<'_> {
                 reply_to: None,
             };
             let outcome = connector.send(target, &message).await;
-            Done::Sent(place, reference, outcome)
+            Done::Sent(place, Box::new(reference), outcome)
         }
     }
 
@@ -223,6 +227,15 @@ impl Shift<'_> {
         }
         batch.recipients[place].state = settled.state.clone();
         settled
+    }
+
+    /// Answers until when the tenant is paused.
+    fn settle_opening(&mut self, place: usize, outcome: OpenOutcome) -> Option<Timestamp> {
+        let (now, chance) = (self.delivery.clock.now(), self.delivery.chance.unit());
+        let attempt = self.held.value.recipients[place].state.so_far(now);
+        let (state, pause) = settle_opening(outcome, attempt, now, chance);
+        self.held.value.recipients[place].state = state;
+        pause
     }
 
     /// What references teach, once the outcomes are recorded. None of it may cost the ledger what was sent: it is learned

@@ -26,9 +26,9 @@ pub struct Chats {
     /// Notifications that reserved something lately, and when last.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     running: BTreeMap<String, Timestamp>,
-    /// When each chat's bucket is full again.
+    /// When each chat's bucket is full again, in milliseconds of the epoch: there may be hundreds of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    full: BTreeMap<String, Timestamp>,
+    full: BTreeMap<String, i64>,
 }
 
 /// How a person or a notification is written down: short, and the same on every instance.
@@ -67,7 +67,8 @@ impl Chats {
         let (mut places, mut later) = (Vec::new(), Vec::new());
         for (place, person) in people.iter().enumerate() {
             let known = if self.full.is_empty() { None } else { self.full.get(&chat(person)) };
-            match known.map(|full| *full - EACH * AT_ONCE).filter(|free| *free > at) {
+            let known = known.and_then(|full| Timestamp::from_timestamp_millis(*full));
+            match known.map(|full| full - EACH * AT_ONCE).filter(|free| *free > at) {
                 Some(free) => later.push((place, free)),
                 None => places.push(place),
             }
@@ -85,14 +86,15 @@ impl Chats {
         now: Timestamp,
     ) -> Self {
         self.running.retain(|_, last| *last + EACH > now);
-        self.full.retain(|_, full| *full > now);
+        self.full.retain(|_, full| *full > now.timestamp_millis());
         self.running.insert(notification.to_owned(), at);
         let alone = self.running.len() == 1;
+        let (at, each) = (at.timestamp_millis() + 1, EACH.num_milliseconds());
         for chat in chats {
             if let Some(full) = self.full.get_mut(&chat) {
-                *full = (*full).max(at) + EACH;
+                *full = (*full).max(at) + each;
             } else if !alone && self.full.len() < MOST {
-                self.full.insert(chat, at + EACH * 2);
+                self.full.insert(chat, at + each * 2);
             }
         }
         self
@@ -142,7 +144,7 @@ mod tests {
     #[test]
     fn ten_notifications_at_once_reach_somebody_as_fast_as_a_chat_may_get_them() {
         let sent = sends(&[0; 10]);
-        assert_eq!(sent[5], 0, "six at once");
+        assert!(sent[5] <= 1, "six at once: {sent:?}");
         assert!(sent[9] < 10_000, "{sent:?}");
     }
 

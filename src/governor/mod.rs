@@ -56,18 +56,13 @@ pub struct Asked<'a> {
     pub marking: Duration,
 }
 
-/// What was heard of Teams while permits were used.
+/// What Teams said of permits that were used: it was too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing about the pace.
-    Fine,
-    /// It was too much: nobody sends before the instant.
-    TooMuch {
-        /// When the messages went out.
-        sent: Timestamp,
-        /// The end of the pause.
-        until: Timestamp,
-    },
+pub struct TooMuch {
+    /// When the messages went out.
+    pub sent: Timestamp,
+    /// The end of the pause.
+    pub until: Timestamp,
 }
 
 impl Governor {
@@ -83,8 +78,8 @@ impl Governor {
         window(f64::from(self.rate))
     }
 
-    /// How many batches of `size` of a notification may be outstanding in a tenant: ten seconds' worth, at least two;
-    /// its share of that while others run there too, and one at least.
+    /// How many batches of `size` of a notification may be outstanding in a tenant: ten seconds' worth, at least two; or
+    /// its share of these while others run there too, and one at least.
     ///
     /// # Errors
     /// As the store's.
@@ -101,8 +96,8 @@ impl Governor {
     /// As the store's.
     pub async fn reserve(&self, bot: &str, asked: &Asked<'_>) -> Result<Grant, Error> {
         let Asked { tenant, notification, people, long, marking } = *asked;
-        let ask = Ask { notification, people, rate: self.rate, long };
-        let reserved = self.change(bot, tenant, |line, now| line.reserve(&ask, now, marking)).await;
+        let ask = Ask { notification, people, rate: self.rate, long, lead: marking };
+        let reserved = self.change(bot, tenant, |line, now| line.reserve(&ask, now)).await;
         match reserved {
             Ok((grant, ahead)) => Ok(by_our_clock(grant, ahead)),
             // Others reserve all the time: that is a line too. A conflict here says nothing of the caller's documents.
@@ -115,8 +110,14 @@ impl Governor {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn turned_away(&self, bot: &str, tenant: &str, notification: &str) -> Result<Option<Timestamp>, Error> {
-        let ask = Ask { notification, people: &[], rate: self.rate, long: false };
+    pub async fn turned_away(
+        &self,
+        bot: &str,
+        tenant: &str,
+        notification: &str,
+        marking: Duration,
+    ) -> Result<Option<Timestamp>, Error> {
+        let ask = Ask { notification, people: &[], rate: self.rate, long: false, lead: marking };
         match self.change(bot, tenant, |line, now| line.turned_away(&ask, now)).await {
             Ok((until, ahead)) => Ok(until.map(|until| until - ahead)),
             Err(Error::Conflict) => Ok(None),
@@ -155,13 +156,11 @@ impl Governor {
         }
     }
 
-    /// Takes permits back that were used, with what was heard: a tenant that is too fast pauses for every instance, and
-    /// goes on more slowly.
+    /// A tenant that is too fast pauses for every instance, and goes on more slowly.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn complete(&self, bot: &str, tenant: &str, heard: Heard) -> Result<(), Error> {
-        let Heard::TooMuch { sent, until } = heard else { return Ok(()) };
+    pub async fn slow_down(&self, bot: &str, tenant: &str, TooMuch { sent, until }: TooMuch) -> Result<(), Error> {
         let ours = self.clock.now();
         let learn = |line: &Throttle, now: Timestamp| {
             let ahead = now - ours;

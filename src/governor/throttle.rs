@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// So far ahead permits are given, and one block and a half more: whoever would wait longer goes back to the store
 /// instead, and leaves its place to another tenant's batch.
 const AHEAD: Duration = Duration::from_millis(500);
+/// What marking a window may take at any time, however quick it was before.
+const HICCUP: Duration = Duration::from_millis(100);
 /// Who was called may wait longer, since somebody stepped back for it: so often as long, if it comes soon enough.
 const CALLED: u32 = 4;
 const COMES_WITHIN: Duration = Duration::from_secs(10);
@@ -76,6 +78,8 @@ pub struct Ask<'a> {
     pub rate: u32,
     /// Whether it has had permits for a while: then others who wait come first.
     pub long: bool,
+    /// How long it takes until messages can go.
+    pub lead: Duration,
 }
 
 /// The answer to a reservation.
@@ -101,15 +105,15 @@ pub enum Grant {
 }
 
 impl Throttle {
-    /// Takes a block of permits; answers the time line to store, when it changed. `now` is the line's time, and `lead` how
-    /// long it takes until messages can go: so much later the block begins, but not for longer than one takes.
-    pub fn reserve(&self, ask: &Ask<'_>, now: Timestamp, lead: Duration) -> (Grant, Option<Self>) {
+    /// Takes a block of permits; answers the time line to store, when it changed. `now` is the line's time. The block begins
+    /// no sooner than messages can go.
+    pub fn reserve(&self, ask: &Ask<'_>, now: Timestamp) -> (Grant, Option<Self>) {
         if ask.long && self.starving(ask.notification, now).is_some() {
             return (Grant::Later(now), self.remembering(ask.notification));
         }
         let pace = self.pace(ask.rate, now);
-        let begin = match self.turn(ask.notification, pace, now) {
-            Ok(begin) => begin.max(now + lead.min(block(pace))),
+        let begin = match self.turn(ask, pace, now) {
+            Ok(begin) => begin,
             Err(later) => return (Grant::Later(later), self.remembering(ask.notification)),
         };
         let (mut places, later) = self.chats.admit(ask.people, begin);
@@ -132,26 +136,27 @@ impl Throttle {
     }
 
     /// When the next block can begin, or when to come back.
-    fn turn(&self, notification: &str, pace: f64, now: Timestamp) -> Result<Timestamp, Timestamp> {
+    fn turn(&self, ask: &Ask<'_>, pace: f64, now: Timestamp) -> Result<Timestamp, Timestamp> {
         let resumes = self.paused_until.map_or(now, |until| until.max(now));
         let free = self.next.filter(|next| *next <= resumes + ABSURD).map_or(resumes, |next| next.max(resumes));
-        let block = block(pace).mul_f64(1.5);
-        let is_called = self.called.get(notification).is_some_and(|at| now < *at + COMES_WITHIN);
-        let ahead = (AHEAD + block) * if is_called { CALLED } else { 1 };
+        let block = block(pace);
+        let lead = ask.lead.max(HICCUP.min(block));
+        let is_called = self.called.get(ask.notification).is_some_and(|at| now < *at + COMES_WITHIN);
+        let ahead = lead + (AHEAD + block.mul_f64(1.5)) * if is_called { CALLED } else { 1 };
         if resumes > now + PATIENCE {
             Err(resumes)
         } else if free > resumes + ahead {
             // Whoever steps back calls; until then nobody knows when.
             Err(now)
         } else {
-            Ok(free)
+            Ok(free.max(now + lead))
         }
     }
 
     /// Until when a notification need not ask, when its turn does not come soon; and the line that remembers it.
     #[must_use]
     pub fn turned_away(&self, ask: &Ask<'_>, now: Timestamp) -> (Option<Timestamp>, Option<Self>) {
-        match self.turn(ask.notification, self.pace(ask.rate, now), now) {
+        match self.turn(ask, self.pace(ask.rate, now), now) {
             Ok(_) => (None, None),
             Err(later) => (Some(later), self.remembering(ask.notification)),
         }
@@ -268,7 +273,7 @@ mod tests {
     }
 
     fn ask<'a>(rate: u32, people: &'a [&'a str]) -> Ask<'a> {
-        Ask { notification: "n", people, rate, long: false }
+        Ask { notification: "n", people, rate, long: false, lead: Duration::ZERO }
     }
 
     fn full_until(line: &Throttle, rate: u32, now: i64) -> Option<Timestamp> {
@@ -286,7 +291,7 @@ mod tests {
 
     /// Reserves at an instant; answers the beginning and the line.
     fn taken(line: &Throttle, rate: u32, people: &[&str], now: i64) -> (Option<(Timestamp, usize)>, Throttle) {
-        let (grant, next) = line.reserve(&ask(rate, people), at(now), Duration::ZERO);
+        let (grant, next) = line.reserve(&ask(rate, people), at(now));
         (begins(&grant), next.unwrap_or_else(|| line.clone()))
     }
 
@@ -295,7 +300,7 @@ mod tests {
         let (first, line) = taken(&Throttle::default(), 50, &TEN, 0);
         let (second, line) = taken(&line, 50, &TEN, 10);
         let (later, _) = taken(&line, 50, &TEN, 60_000);
-        assert_eq!((first, second, later), (Some((at(0), 10)), Some((at(203), 10)), Some((at(60_000), 10))));
+        assert_eq!((first, second, later), (Some((at(100), 10)), Some((at(303), 10)), Some((at(60_100), 10))));
     }
 
     #[test]
@@ -319,39 +324,34 @@ mod tests {
         }
         assert_eq!(line.waiting, Vec::<String>::new(), "a notification that is alone waits for nobody");
         for other in ["m", "o", "m"] {
-            let (until, next) =
-                line.turned_away(&Ask { notification: other, people: &[], rate: 50, long: false }, at(0));
+            let (until, next) = line.turned_away(
+                &Ask { notification: other, people: &[], rate: 50, long: false, lead: Duration::ZERO },
+                at(0),
+            );
             assert!(until.is_some());
             line = next.unwrap_or(line);
         }
         assert_eq!(line.waiting, ["m", "o"]);
         let long = Ask { long: true, ..ask(50, &TEN) };
-        assert_eq!(
-            line.reserve(&long, at(5_000), Duration::ZERO).0,
-            Grant::Later(at(5_000)),
-            "who had it for long steps back"
-        );
+        assert_eq!(line.reserve(&long, at(5_000)).0, Grant::Later(at(5_000)), "who had it for long steps back");
         let (called, line) = line.called("n", at(0));
         let line = line.expect("a line");
         assert_eq!((line.shared_by("n", at(0)), line.shared_by("x", at(60_000))), (3, 3));
         assert_eq!((called.as_deref(), line.waiting.as_slice()), (Some("m"), ["o".to_owned()].as_slice()));
         assert_eq!(line.called("o", at(0)), (None, None), "nobody calls themselves");
         let called = Ask { notification: "m", ..ask(50, &TEN) };
-        let (grant, next) = line.reserve(&called, at(0), Duration::ZERO);
+        let (grant, next) = line.reserve(&called, at(0));
         assert!(begins(&grant).is_some(), "a place is kept for whoever was called: {grant:?}");
         let next = next.expect("a line");
-        assert!(matches!(next.reserve(&called, at(0), Duration::ZERO).0, Grant::Later(_)), "one");
-        assert!(
-            matches!(line.reserve(&ask(50, &TEN), at(0), Duration::ZERO).0, Grant::Later(_)),
-            "and for nobody else"
-        );
+        assert!(matches!(next.reserve(&called, at(0)).0, Grant::Later(_)), "one");
+        assert!(matches!(line.reserve(&ask(50, &TEN), at(0)).0, Grant::Later(_)), "and for nobody else");
     }
 
     #[test]
     fn at_one_a_second_two_can_take_turns() {
         let (first, line) = taken(&Throttle::default(), 1, &TEN, 0);
         let (second, line) = taken(&line, 1, &TEN, 1);
-        assert_eq!((first, second), (Some((at(0), 1)), Some((at(1015), 1))));
+        assert_eq!((first, second), (Some((at(100), 1)), Some((at(1115), 1))));
         assert!(full_until(&line, 1, 2).is_some());
     }
 
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(resumed, Some((at(3_000), 9)), "a fifth of a second at 45 a second");
         let longer = line.told_to_slow_down(50, at(90), at(30_000), at(300)).expect("a longer pause");
         assert_eq!(longer.slowed, line.slowed, "of the same lesson");
-        assert_eq!(longer.reserve(&ask(50, &TEN), at(400), Duration::ZERO).0, Grant::Later(at(30_000)));
+        assert_eq!(longer.reserve(&ask(50, &TEN), at(400)).0, Grant::Later(at(30_000)));
         let again = line.told_to_slow_down(50, at(3_100), at(4_000), at(3_200)).expect("another lesson");
         assert!(again.pace(50, at(4_000)) < 32.0, "{}", again.pace(50, at(4_000)));
     }
@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn a_line_that_is_absurd_is_forgotten() {
         let line = Throttle { next: Some(at(3_600_000)), ..Throttle::default() };
-        assert_eq!(taken(&line, 50, &TEN, 0).0, Some((at(0), 10)));
+        assert_eq!(taken(&line, 50, &TEN, 0).0, Some((at(100), 10)));
     }
 
     #[test]
@@ -379,20 +379,22 @@ mod tests {
         let mut line = Throttle::default();
         for number in 0..6 {
             let notification = format!("n{number}");
-            let ask = Ask { notification: &notification, people: &["ana"], rate: 50, long: false };
-            let (grant, next) = line.reserve(&ask, at(number * 30), Duration::ZERO);
+            let ask =
+                Ask { notification: &notification, people: &["ana"], rate: 50, long: false, lead: Duration::ZERO };
+            let (grant, next) = line.reserve(&ask, at(number * 30));
             assert!(begins(&grant).is_some(), "{number}");
             line = next.expect("a line");
         }
         let (grant, _) = line.reserve(
-            &Ask { notification: "m", people: &["ana", "bob"], rate: 50, long: false },
+            &Ask { notification: "m", people: &["ana", "bob"], rate: 50, long: false, lead: Duration::ZERO },
             at(200),
-            Duration::ZERO,
         );
         let Grant::From { places, later, .. } = grant else { panic!("{grant:?}") };
         assert!(places == [1] && later[0].0 == 0 && later[0].1 > at(1_500), "{places:?} {later:?}");
-        let (grant, next) =
-            line.reserve(&Ask { notification: "m", people: &["ana"], rate: 50, long: false }, at(200), Duration::ZERO);
+        let (grant, next) = line.reserve(
+            &Ask { notification: "m", people: &["ana"], rate: 50, long: false, lead: Duration::ZERO },
+            at(200),
+        );
         assert!(matches!(grant, Grant::Full { .. }) && next.is_none());
     }
 

@@ -112,6 +112,7 @@ const PURE: &[&str] = &[
     "src/connector/outcome.rs",
     "src/delivery/batch.rs",
     "src/delivery/plan.rs",
+    "src/delivery/recipient.rs",
     "src/delivery/retry.rs",
     "src/delivery/settle.rs",
     "src/functions/route.rs",

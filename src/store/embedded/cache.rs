@@ -11,7 +11,7 @@ const MOST: usize = 32 * 1024 * 1024;
 /// A longer document (a batch of a notification) would push out many that are asked for more often.
 const LONGEST: usize = 8 * 1024;
 /// What a key takes beside its texts.
-const ENTRY: usize = 128;
+const ENTRY: usize = 256;
 
 /// What a change did to a document; none: it is gone.
 pub(super) type Change = (Key, Option<Document>);

@@ -81,6 +81,10 @@ fn in_savepoint<T>(turn: &mut Turn<'_>, change: impl FnOnce(&mut Turn<'_>) -> Re
     turn.connection.execute_batch("SAVEPOINT change").map_err(failure)?;
     let result = change(turn);
     let end = if result.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
-    turn.connection.execute_batch(end).map_err(failure)?;
+    if let Err(error) = turn.connection.execute_batch(end) {
+        // What is left of the change is not known.
+        turn.blindly = true;
+        return Err(failure(error));
+    }
     result
 }
