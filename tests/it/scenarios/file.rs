@@ -30,6 +30,12 @@ pub struct Scenario {
     /// How long a call of the store takes.
     #[serde(default = "five_milliseconds")]
     pub store: f64,
+    /// The same for each instance, where they differ.
+    #[serde(default)]
+    pub stores: Vec<f64>,
+    /// How much longer a call may take, by chance.
+    #[serde(default)]
+    pub jitter: f64,
     /// What must come out.
     pub expect: Expect,
 }

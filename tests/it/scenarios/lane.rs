@@ -5,19 +5,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald::chance::Chance;
 use herald::clock::Timestamp;
 use herald::store::{Collection, Continuation, Document, ETag, Error, Key, Page, Partition, Query, Store, Write};
+
+use crate::support::Dice;
 
 #[derive(Debug)]
 pub struct Lane {
     pub store: Arc<dyn Store>,
     pub takes: Duration,
+    /// Seconds that a call may take longer.
+    pub jitter: f64,
+    pub dice: Dice,
     pub written: Arc<AtomicU64>,
 }
 
 impl Lane {
     async fn way(&self) {
-        tokio::time::sleep(self.takes / 2).await;
+        let longer = Duration::from_secs_f64(self.jitter * self.dice.unit());
+        tokio::time::sleep((self.takes + longer) / 2).await;
     }
 }
 

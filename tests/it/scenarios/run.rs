@@ -51,13 +51,16 @@ pub async fn run(scenario: &Scenario) -> Seen {
     let teams = SimulatedTeams::new(scenario.teams.clone());
     let queue = Queue::new(scenario.host.clone());
     let written = Arc::new(AtomicU64::new(0));
-    let lane = || Lane {
+    let lane = |number: usize| Lane {
         store: Arc::clone(&store),
-        takes: Duration::from_secs_f64(scenario.store),
+        takes: Duration::from_secs_f64(scenario.stores.get(number).copied().unwrap_or(scenario.store)),
+        jitter: scenario.jitter,
+        dice: Dice::default(),
         written: Arc::clone(&written),
     };
-    let start = |off: &f64| Instance::start(app(scenario, lane(), &teams, clock, *off), &queue);
-    let mut instances: Vec<_> = scenario.instances.iter().map(start).map(Some).collect();
+    let start =
+        |(number, off): (usize, &f64)| Some(Instance::start(app(scenario, lane(number), &teams, clock, *off), &queue));
+    let mut instances: Vec<_> = scenario.instances.iter().enumerate().map(start).collect();
     let mut events = events(scenario);
     let mut looks = tokio::time::interval(Duration::from_secs(1));
     let began = Instant::now();
