@@ -183,6 +183,8 @@ pub struct Expect {
     pub after_the_end: Option<f64>,
     /// Documents written for each thousand messages, at most.
     pub written: Option<u64>,
+    /// How many instances send a tenth of their share of the messages at least.
+    pub at_work: Option<usize>,
     /// Whether messages may come twice.
     pub twice: bool,
 }

@@ -39,6 +39,13 @@ pub fn judge(scenario: &Scenario, seen: &Seen) -> Vec<String> {
     wrong.unless_within("queue", seen.queue.longest(), expect.queue.map(|most| [0, most]));
     let written = seen.written * 1000 / (log.taken.len() as u64).max(1);
     wrong.unless_within("written", written, expect.written.map(|most| [0, most]));
+    if let Some(expected) = expect.at_work {
+        let mut by = BTreeMap::<usize, usize>::new();
+        log.taken.iter().for_each(|message| *by.entry(message.instance).or_default() += 1);
+        let share = log.taken.len() / scenario.instances.len();
+        let at_work = by.values().filter(|sent| **sent * 10 >= share).count();
+        wrong.unless(at_work >= expected, || format!("{at_work} instances are at work: {by:?}"));
+    }
     let last = log.taken.iter().map(|message| message.at).fold(0.0, f64::max);
     wrong.unless_within("seconds", last, expect.seconds);
     pauses(scenario, &log.taken, &mut wrong);

@@ -58,8 +58,9 @@ pub async fn run(scenario: &Scenario) -> Seen {
         dice: Dice::default(),
         written: Arc::clone(&written),
     };
-    let start =
-        |(number, off): (usize, &f64)| Some(Instance::start(app(scenario, lane(number), &teams, clock, *off), &queue));
+    let start = |(number, off): (usize, &f64)| {
+        Some(Instance::start(app(scenario, lane(number), (number, &teams), clock, *off), &queue))
+    };
     let mut instances: Vec<_> = scenario.instances.iter().enumerate().map(start).collect();
     let mut events = events(scenario);
     let mut looks = tokio::time::interval(Duration::from_secs(1));
@@ -92,7 +93,13 @@ fn at(event: Option<&(f64, Event)>) -> Duration {
     Duration::from_secs_f64(event.map_or(0.0, |(at, _)| *at))
 }
 
-fn app(scenario: &Scenario, lane: Lane, teams: &Arc<SimulatedTeams>, clock: RuntimeClock, off: f64) -> App {
+fn app(
+    scenario: &Scenario,
+    lane: Lane,
+    (instance, teams): (usize, &Arc<SimulatedTeams>),
+    clock: RuntimeClock,
+    off: f64,
+) -> App {
     let settings = BTreeMap::from([("HERALD_TENANT_RATE".to_owned(), scenario.rate.to_string())]);
     let config = parse(&settings, Role::Serve).unwrap();
     #[expect(clippy::cast_possible_truncation, reason = "some seconds")]
@@ -100,7 +107,7 @@ fn app(scenario: &Scenario, lane: Lane, teams: &Arc<SimulatedTeams>, clock: Runt
     let clock: Arc<dyn Clock> = Arc::new(clock.off_by(off));
     let closing = CancellationToken::new();
     let mut app = App::new(&config, Arc::new(lane), Arc::clone(&clock), Arc::new(Dice::default()), closing).unwrap();
-    let way = Arc::new(Way { teams: Arc::clone(teams), clock: Arc::clone(&clock) });
+    let way = Arc::new(Way { teams: Arc::clone(teams), clock: Arc::clone(&clock), instance });
     app.delivery.connector = Connector::over(way, AllowedHosts::public(), None, clock);
     app
 }

@@ -21,6 +21,8 @@ pub struct Taken {
     pub person: usize,
     /// The notification, which the text names.
     pub text: String,
+    /// Whose message it was.
+    pub instance: usize,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,7 @@ impl SimulatedTeams {
         format!("a:{tenant}-{person}")
     }
 
-    fn answer(&self, tenant: usize, person: usize, text: &str) -> Result<WireAnswer, Unanswered> {
+    fn answer(&self, tenant: usize, person: usize, text: &str, instance: usize) -> Result<WireAnswer, Unanswered> {
         let elapsed = self.began.elapsed();
         let at = elapsed.as_secs_f64();
         let mut log = self.log.lock().unwrap();
@@ -82,13 +84,13 @@ impl SimulatedTeams {
                     How::Unavailable => return Ok(refused(503, "ServiceUnavailable", answer.retry_after)),
                     How::Blocked => return Ok(refused(403, "ConversationBlockedByUser", None)),
                     How::Lost => {
-                        log.taken.push(Taken { at, tenant, person, text: text.to_owned() });
+                        log.taken.push(Taken { at, tenant, person, text: text.to_owned(), instance });
                         return Err(Unanswered::Lost);
                     }
                 }
             }
         }
-        log.taken.push(Taken { at, tenant, person, text: text.to_owned() });
+        log.taken.push(Taken { at, tenant, person, text: text.to_owned(), instance });
         let id = format!("17{:011}", log.taken.len());
         Ok(WireAnswer { status: 201, retry_after: None, body: json!({"id": id}).to_string() })
     }
@@ -109,6 +111,7 @@ pub struct Way {
     pub teams: Arc<SimulatedTeams>,
     /// The instance's clock, by which a date in `Retry-After` is read.
     pub clock: Arc<dyn herald::clock::Clock>,
+    pub instance: usize,
 }
 
 #[async_trait]
@@ -120,7 +123,7 @@ impl Wire for Way {
         let half = Duration::from_secs_f64(self.teams.says.latency / 2.0);
         tokio::time::sleep(half).await;
         let text = message["text"].as_str().unwrap_or_default();
-        let answer = self.teams.answer(tenant.parse().unwrap(), person.parse().unwrap(), text);
+        let answer = self.teams.answer(tenant.parse().unwrap(), person.parse().unwrap(), text, self.instance);
         tokio::time::sleep(half).await;
         answer.map(|answer| self.dated(answer))
     }
