@@ -52,3 +52,10 @@ impl Latencies {
         self.0.get(index).map_or(0.0, |took| took.as_secs_f64() * 1e3)
     }
 }
+
+/// How many messages a second a sink took in each tenth of its messages.
+pub fn by_tenth(told: &serde_json::Value) -> Vec<String> {
+    let tenth = told["taken"].as_f64().unwrap_or_default() / 10.0;
+    let times: Vec<_> = told["tenths"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_f64).collect();
+    times.windows(2).map(|pair| format!("{:.1}", ratio(tenth, pair[1] - pair[0]))).collect()
+}

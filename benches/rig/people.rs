@@ -39,6 +39,17 @@ pub async fn populate(store: &dyn Store, tenants: usize, people: usize, base: &s
                 create(store, Collection::People, Partition::new([BOT, &tenant, key.as_str()]), "person", body)
             });
             futures_util::future::join_all(writing.collect::<Vec<_>>()).await;
+            let held = some.iter().map(|person| {
+                let id = format!("a:1{number:04}-{person:08}");
+                let body = json!({"v": 1, "conversationId": id,
+                    "holders": [{"tenant": tenant, "person": format!("u:29:1{person:08}")}]});
+                (id, body)
+            });
+            let held: Vec<_> = held.collect();
+            let writing = held.iter().map(|(id, body)| {
+                create(store, Collection::Conversations, Partition::new([BOT, id.as_str()]), "conversation", body)
+            });
+            futures_util::future::join_all(writing.collect::<Vec<_>>()).await;
         }
     }
 }

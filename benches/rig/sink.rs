@@ -1,6 +1,8 @@
 //! A Teams that takes messages in a process of its own, as late as it is told, and knows how often each chat got one.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use herald::simulator::Traffic;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Connection;
+use super::{Child, Connection};
 
 /// How it answers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,10 +40,24 @@ impl Manner {
 struct Taken {
     chats: HashMap<String, (usize, usize)>,
     traffic: Traffic,
-    count: usize,
     throttled: usize,
     first: Option<Instant>,
-    last: Option<Instant>,
+    /// When each message was taken, in microseconds since the first one came.
+    times: Vec<u64>,
+}
+
+impl Manner {
+    /// Starts a process of this bench that behaves so; where it listens.
+    pub fn start(self, folder: &Path) -> (Child, String) {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        Child::listening(command.arg("sink").args(self.words()), &[], &folder.join("sink.log"))
+    }
+}
+
+/// What a sink has taken since it was last asked.
+pub async fn taken(address: &str) -> Value {
+    let mut connection = Connection::open(address.parse().unwrap()).await.unwrap();
+    super::get(&mut connection, "/", "").await.1
 }
 
 /// Listens until it is killed. `GET /` says what it has taken and forgets it.
@@ -83,8 +99,9 @@ fn take(path: &str, manner: Manner, taken: &Mutex<Taken>) -> (u16, Value) {
     let first = *taken.first.get_or_insert(now);
     let tenant = path.split('/').nth(1).unwrap_or_default().to_owned();
     let chat = path.split('/').nth(4).unwrap_or_default().to_owned();
-    let since = i64::try_from(now.duration_since(first).as_micros()).unwrap_or_default();
-    let is_full = manner.allows > 0 && taken.traffic.admit(since, &tenant, &chat, manner.allows).is_err();
+    let since = u64::try_from(now.duration_since(first).as_micros()).unwrap_or_default();
+    let micros = i64::try_from(since).unwrap_or_default();
+    let is_full = manner.allows > 0 && taken.traffic.admit(micros, &tenant, &chat, manner.allows).is_err();
     let chats = taken.chats.len() + 1;
     let known = taken.chats.entry(format!("{tenant}/{chat}")).or_default();
     known.0 += 1;
@@ -94,15 +111,38 @@ fn take(path: &str, manner: Manner, taken: &Mutex<Taken>) -> (u16, Value) {
         return (429, json!({"error": {"code": "Throttled"}}));
     }
     known.1 += 1;
-    taken.count += 1;
-    taken.last = Some(now);
+    taken.times.push(since);
     (201, json!({"id": "1780000000001"}))
 }
 
 fn tell(taken: &Mutex<Taken>) -> Value {
     let taken = std::mem::take(&mut *taken.lock().unwrap());
     let most = taken.chats.values().map(|(_, taken)| *taken).max().unwrap_or_default();
-    let time = taken.first.zip(taken.last).map(|(first, last)| (last - first).as_secs_f64());
     let reached = taken.chats.values().filter(|(_, taken)| *taken > 0).count();
-    json!({"taken": taken.count, "throttled": taken.throttled, "chats": reached, "most": most, "seconds": time})
+    let mut told = timeline(&taken.times);
+    told["taken"] = json!(taken.times.len());
+    told["throttled"] = json!(taken.throttled);
+    told["chats"] = json!(reached);
+    told["most"] = json!(most);
+    told
+}
+
+/// Of the messages that were taken: from the first to the last of them, the longest time without one and when that began,
+/// the most in any second and when that began, and when each tenth of them was there; in seconds.
+fn timeline(times: &[u64]) -> Value {
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return json!({}) };
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of some hours")]
+    let seconds = |micros: u64| micros as f64 / 1e6;
+    let gap = times.windows(2).max_by_key(|pair| pair[1] - pair[0]).map_or((0, 0), |pair| (pair[1] - pair[0], pair[0]));
+    let mut begin = 0;
+    let crowds = times.iter().enumerate().map(|(end, time)| {
+        while times[begin] + 1_000_000 <= *time {
+            begin += 1;
+        }
+        (end + 1 - begin, times[begin])
+    });
+    let (fullest, full_at) = crowds.max_by_key(|(count, _)| *count).unwrap_or_default();
+    let tenths: Vec<_> = (0..=10).map(|tenth| seconds(times[(times.len() - 1) * tenth / 10])).collect();
+    json!({"seconds": seconds(last - first), "gap": seconds(gap.0), "gapAt": seconds(gap.1), "fullest": fullest,
+        "fullestAt": seconds(full_at), "tenths": tenths})
 }
