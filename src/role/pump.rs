@@ -17,6 +17,10 @@ use crate::store::embedded::{Claimed, EmbeddedQueue, Failed};
 
 /// As in `host.json`: a batch of 8 and 4 more.
 const AT_ONCE: usize = 12;
+/// Nobody adds instances to `serve`, and who sends mostly waits for the turn of a tenant: so there is room for this many
+/// who do, as long as no more messages than these can be under way.
+const SENDING: usize = 256;
+const UNDER_WAY: usize = 1280;
 /// As in `host.json`.
 const ATTEMPTS: u32 = 5;
 /// As in `host.json`.
@@ -51,9 +55,14 @@ impl Sink for Queues {
     }
 }
 
+/// How many messages of a function are worked on at once, with windows of so many sends.
+fn at_once(function: Function, window: usize) -> usize {
+    if function == Function::DeliverBatch { (UNDER_WAY / window.max(1)).clamp(AT_ONCE, SENDING) } else { AT_ONCE }
+}
+
 /// Works on one queue until `closing`.
 pub(super) async fn run(app: App, function: Function, name: &'static str, queues: Queues, closing: CancellationToken) {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let room = Arc::new(Semaphore::new(at_once(function, app.delivery.governor.window())));
     loop {
         let permit = tokio::select! {
             permit = Arc::clone(&room).acquire_owned() => permit,
@@ -106,5 +115,17 @@ async fn work(app: &App, function: Function, name: &str, queues: &Queues, messag
     };
     if let Err(failure) = settled {
         warn!(queue = name, %failure, "a message could not be settled; it comes back with the next start");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_more_tenants_the_less_each_of_them_sends() {
+        let room = |window| at_once(Function::DeliverBatch, window);
+        assert_eq!((room(1), room(10), room(100)), (256, 128, 12));
+        assert_eq!(at_once(Function::RunNotification, 10), 12);
     }
 }
