@@ -7,6 +7,8 @@ use std::time::Duration;
 use tracing::error;
 
 use super::batches::batch_key;
+use super::finish::Finished;
+use super::sums::Sums;
 use super::{Batch, Plan};
 use crate::clock::Timestamp;
 use crate::notifications::{Closed, Control, Figures, Message, Posted, Request, Seeding, Stage};
@@ -33,13 +35,15 @@ pub struct Held<T> {
 pub struct Ledger {
     store: Arc<dyn Store>,
     keep: Duration,
+    sums: Sums,
+    pub(super) finished: Finished,
 }
 
 impl Ledger {
     /// A ledger whose finished deliveries fade after `keep`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, keep: Duration) -> Self {
-        Self { store, keep }
+        Self { store, keep, sums: Sums::default(), finished: Finished::default() }
     }
 
     pub(super) fn store(&self) -> &dyn Store {
@@ -138,6 +142,7 @@ impl Ledger {
         }
         let etags = self.store.transact(writes).await?;
         held.etag = etags.into_iter().next().ok_or(Error::Conflict)?;
+        self.finished.forget(&id);
         Ok(())
     }
 
@@ -231,7 +236,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// How far a notification has come.
+    /// How far a notification has come: while it runs, with many tenants, as it was some seconds ago (see `sums`).
     ///
     /// # Errors
     /// As the store's.
@@ -243,15 +248,21 @@ impl Ledger {
         if control.stage == Stage::Scheduled {
             return Ok(Figures::default());
         }
+        self.sums.of(&control.id, self.sum(control)).await
+    }
+
+    /// The sum over all tenants, and how many there are.
+    async fn sum(&self, control: &Control) -> Result<(Figures, usize), Error> {
         let mut figures = Figures { planned: control.seeding == Seeding::Done, ..Figures::default() };
-        for plan in self.plans(&control.id).await? {
+        let plans = self.plans(&control.id).await?;
+        for plan in &plans {
             figures.audience += plan.value.audience;
             figures.counts = figures.counts.plus(&plan.value.counts);
             figures.planned &= plan.value.is_planned();
             figures.batched |= plan.value.batches > 0;
             figures.cost = figures.cost.plus(plan.value.cost);
         }
-        Ok(figures)
+        Ok((figures, plans.len()))
     }
 
     /// A page of the list of users, resolved, by number.

@@ -1,11 +1,13 @@
 //! From a notification to each recipient's outcome: plans, batches with a ledger, leases, windows, and who retries.
 //!
-//! `batch`, `recipient`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep; `planner` with `pages` and
-//! `roster`, `courier` with `verdict`, `window`, `opening` and `marking`, and `sweeper` act.
+//! `batch`, `recipient`, `settle`, `retry` and `plan` decide and are pure; `ledger` and `batches` keep, `sums` and
+//! `finish` remember; `planner` with `pages` and `roster`, `courier` with `verdict`, `window`, `opening` and `marking`,
+//! and `sweeper` act.
 
 mod batch;
 mod batches;
 mod courier;
+mod finish;
 mod ledger;
 mod marking;
 mod opening;
@@ -17,6 +19,7 @@ mod recipient;
 mod retry;
 mod roster;
 mod settle;
+mod sums;
 mod sweeper;
 mod verdict;
 mod window;

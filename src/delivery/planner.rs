@@ -18,6 +18,8 @@ use crate::store::{Error, V1, budget};
 const PAGES: usize = 32;
 /// How many whoever has finished a batch plans in order to find somebody to send to.
 const PAGES_MORE: usize = 4;
+/// How often closing a notification is tried while others note when to look at it again; then `Tick` does it.
+const CLOSING: usize = 16;
 /// How many tenants get their plan at once.
 const TENANTS: usize = 200;
 
@@ -91,7 +93,9 @@ impl Delivery {
         self.plan_tenants(&id, &posted, &bot, plans, put_out).await?;
         if let Some(tenant) = tenant {
             let plan = self.ledger.plan(&id, tenant).await?;
-            if plan.is_some_and(|plan| !plan.value.is_finished()) {
+            let goes_on = plan.is_some_and(|plan| !plan.value.is_finished());
+            // Of the others all have to be read only by whoever may be the last.
+            if goes_on || (held.value.seeding == Seeding::Done && !self.ledger.may_be_finished(&id).await?) {
                 return Ok(());
             }
         }
@@ -299,7 +303,7 @@ impl Delivery {
         self.close(held, plans).await.map(|()| true)
     }
 
-    /// Stores the final figures.
+    /// Stores the final figures. Whoever only noted meanwhile when to look again is no reason to leave it open.
     pub(super) async fn close(&self, held: &mut Held<Control>, plans: &[Held<Plan>]) -> Result<(), Error> {
         let (mut audience, mut counts, mut cost) = (0, Counts::default(), budget::take());
         for plan in plans {
@@ -312,17 +316,23 @@ impl Delivery {
         let (skipped, failed) = (counts.skipped.values().sum::<u64>(), counts.failed.values().sum::<u64>());
         let (sent, uncertain) = (counts.sent, counts.uncertain);
         held.value.closed = Some(Closed { audience, planned, counts, cost });
-        match self.ledger.close(held).await {
-            Ok(()) => {
-                let notification = &held.value.id;
-                let cost = cost.shown();
-                info!(notification, audience, sent, skipped, failed, uncertain, cost, "a notification is over");
-                Ok(())
+        for _ in 0..CLOSING {
+            match self.ledger.close(held).await {
+                Ok(()) => {
+                    let notification = &held.value.id;
+                    let cost = cost.shown();
+                    info!(notification, audience, sent, skipped, failed, uncertain, cost, "a notification is over");
+                    return Ok(());
+                }
+                Err(Error::Conflict) => match self.ledger.control(&held.value.id).await? {
+                    Some(stored) if stored.value.may_end_as(&held.value) => held.etag = stored.etag,
+                    // Another activation closed it, or it was cancelled, which is Tick's to end.
+                    Some(_) | None => return Ok(()),
+                },
+                Err(error) => return Err(error),
             }
-            // Another activation closed it.
-            Err(Error::Conflict) => Ok(()),
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 }
 

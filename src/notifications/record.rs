@@ -117,6 +117,12 @@ impl Control {
         Key::new(Collection::Notifications, Partition::new([id]), "control")
     }
 
+    /// True while nothing stands against closing it as `ending` says: nobody closed or cancelled it meanwhile.
+    #[must_use]
+    pub fn may_end_as(&self, ending: &Self) -> bool {
+        self.closed.is_none() && [Stage::Running, ending.stage].contains(&self.stage)
+    }
+
     /// The stage, with what time alone changes.
     #[must_use]
     pub fn stage_at(&self, now: Timestamp) -> Stage {

@@ -15,6 +15,7 @@
 mod architecture;
 mod channels;
 mod cli;
+mod closing;
 mod cosmos;
 #[path = "../cosmos/emulator.rs"]
 mod cosmos_emulator;
