@@ -95,9 +95,7 @@ fn tell(what: &str, told: &Value, expected: usize, served: &[&Served]) {
     println!("  fullest second: {} messages, after {:.1} s", told["fullest"], number("fullestAt"));
     println!("  by tenths, messages a second: {}", rig::by_tenth(told).join(" "));
     for one in served {
-        let log = std::fs::read_to_string(&one.log).unwrap_or_default();
-        let warned = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR"));
-        warned.take(5).for_each(|line| println!("  it warned: {line}"));
+        one.tell_warnings();
     }
 }
 

@@ -84,6 +84,7 @@ async fn measure(people: usize) -> f64 {
     );
     let seconds = told["seconds"].as_f64().unwrap();
     tell(&told, &mut seen);
+    served.tell_warnings();
     told["taken"].as_f64().unwrap() / seconds
 }
 

@@ -81,6 +81,20 @@ impl Served {
         }
     }
 
+    /// Prints what it warned of, but for that auth is off.
+    pub fn tell_warnings(&self) {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let is_warning =
+            |line: &&str| (line.contains(" WARN ") || line.contains("ERROR")) && !line.contains("HERALD_AUTH");
+        let warnings: Vec<_> = log.lines().filter(is_warning).collect();
+        for line in warnings.iter().take(5) {
+            println!("  it warned: {line}");
+        }
+        if warnings.len() > 5 {
+            println!("  and {} times more", warnings.len() - 5);
+        }
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.pid()

@@ -73,8 +73,9 @@ fn told(status: &Value) -> String {
     };
     let named = ["sent", "skipped", "failed", "uncertain", "pending"].map(|name| (name, sum(&counts[name])));
     let parts = named.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!(", {count} {name}"));
-    let more = if status["planned"] == Value::Bool(true) { "" } else { ", planning" };
-    format!("{}{}{more}", status["state"].as_str().unwrap_or("unknown"), parts.collect::<String>())
+    let state = status["state"].as_str().unwrap_or("unknown");
+    let is_all = status["planned"] == Value::Bool(true) || state == "planning";
+    format!("{state}{}{}", parts.collect::<String>(), if is_all { "" } else { ", planning" })
 }
 
 #[cfg(test)]
@@ -93,5 +94,6 @@ mod tests {
         assert_eq!((counted(&status), is_over(&status)), ((6, 10), false));
         let over = json!({"state": "completed", "planned": true, "completedAt": "2026-11-23T10:00:00Z", "counts": {}});
         assert_eq!((told(&over).as_str(), is_over(&over)), ("completed", true));
+        assert_eq!(told(&json!({"state": "planning", "planned": false, "counts": {}})), "planning");
     }
 }
