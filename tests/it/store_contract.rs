@@ -415,3 +415,22 @@ async fn the_embedded_queue_gives_a_claimed_message_back_after_a_crash() {
     queue.failed(later.id, Failed::Poison).await.unwrap();
     assert_eq!((queue.length("q").await.unwrap(), queue.length("q-poison").await.unwrap()), (0, 1));
 }
+
+#[tokio::test]
+async fn the_embedded_queue_holds_a_message_once_while_nobody_works_on_it() {
+    use herald::store::embedded::{Embedded, Failed};
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Embedded::open(folder.path()).unwrap().queue();
+    let put = async || queue.put(vec![("q".into(), "one".into()), ("other".into(), "one".into())]).await.unwrap();
+    put().await;
+    put().await;
+    assert_eq!((queue.length("q").await.unwrap(), queue.length("other").await.unwrap()), (1, 1));
+    let one = queue.claim("q", at(0)).await.unwrap().unwrap();
+    put().await;
+    assert_eq!(queue.length("q").await.unwrap(), 2, "what happened since somebody took it may be news");
+    queue.failed(one.id, Failed::VisibleAt(at(15))).await.unwrap();
+    let now = queue.claim("q", at(0)).await.unwrap().unwrap();
+    queue.done(now.id).await.unwrap();
+    put().await;
+    assert!(queue.claim("q", at(0)).await.unwrap().is_some(), "one that waits for later is none for now");
+}

@@ -40,13 +40,15 @@ impl EmbeddedQueue {
         Self { engine }
     }
 
-    /// Puts messages in, all of them or none: `(queue, text)`.
+    /// Puts messages in, all of them or none: `(queue, text)`. One that lies there already, and whose time has come, is
+    /// not put in twice: whoever takes it finds what a second one would find.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; nothing was put in.
     pub async fn put(&self, messages: Vec<(String, String)>) -> Result<(), Error> {
         let put = move |turn: &mut Turn<'_>| {
-            let sql = "INSERT INTO queue(name, body, visible) VALUES (?1, ?2, 0)";
+            let sql = "INSERT INTO queue(name, body, visible) SELECT ?1, ?2, 0 WHERE NOT EXISTS
+                       (SELECT 1 FROM queue WHERE name = ?1 AND body = ?2 AND claimed = 0 AND visible = 0)";
             let mut statement = turn.connection.prepare_cached(sql).map_err(failure)?;
             for (name, body) in &messages {
                 statement.execute(params![name, body]).map_err(failure)?;

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS queue (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, body TEXT NOT NULL,
   visible INTEGER NOT NULL, claimed INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS queue_next ON queue(name, claimed, visible, id);
+CREATE INDEX IF NOT EXISTS queue_body ON queue(name, body);
 ";
 
 /// Settings of a connection that writes. `FULL`: an activity is answered only once it would survive a power cut.
