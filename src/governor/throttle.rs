@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const AHEAD: Duration = Duration::from_millis(500);
 /// What marking a window may take at any time, however quick it was before.
 const HICCUP: Duration = Duration::from_millis(100);
+/// A line is held up for marking by no more than so many blocks: one without limits needs no evenness.
+const LEAD: u32 = 16;
 /// Who was called may wait longer, since somebody stepped back for it: so often as long, if it comes soon enough.
 const CALLED: u32 = 4;
 const COMES_WITHIN: Duration = Duration::from_secs(10);
@@ -140,7 +142,7 @@ impl Throttle {
         let resumes = self.paused_until.map_or(now, |until| until.max(now));
         let free = self.next.filter(|next| *next <= resumes + ABSURD).map_or(resumes, |next| next.max(resumes));
         let block = block(pace);
-        let lead = ask.lead.max(HICCUP.min(block));
+        let lead = ask.lead.min(block * LEAD).max(HICCUP.min(block));
         let is_called = self.called.get(ask.notification).is_some_and(|at| now < *at + COMES_WITHIN);
         let ahead = lead + (AHEAD + block.mul_f64(1.5)) * if is_called { CALLED } else { 1 };
         if resumes > now + PATIENCE {
