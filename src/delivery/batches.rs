@@ -105,13 +105,7 @@ impl Ledger {
     /// # Errors
     /// As the store's.
     pub async fn take_room(&self, held: &Held<Batch>, plan: &mut Held<Plan>, now: Timestamp) -> Result<bool, Error> {
-        let id = &held.value.notification;
-        let plan_draft = Draft::of(&plan.value)?.tagged(PLAN).expiring(Some(self.fades(now)));
-        let writes = vec![
-            Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone()),
-            Write::Replace(plan_key(id, &plan.value.tenant), plan_draft, plan.etag.clone()),
-        ];
-        match self.store().transact(writes).await {
+        match self.store().transact(self.both(held, plan, now)?).await {
             Ok(etags) => {
                 plan.etag = etags.into_iter().nth(1).ok_or(Error::Conflict)?;
                 Ok(true)
@@ -185,15 +179,18 @@ impl Ledger {
     }
 
     async fn write_both(&self, held: &mut Held<Batch>, plan: &Held<Plan>, now: Timestamp) -> Result<(), Error> {
-        let plan_draft = Draft::of(&plan.value)?.tagged(PLAN).expiring(Some(self.fades(now)));
-        let id = &held.value.notification;
-        let writes = vec![
-            Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone()),
-            Write::Replace(plan_key(id, &plan.value.tenant), plan_draft, plan.etag.clone()),
-        ];
-        let etags = self.store().transact(writes).await?;
+        let etags = self.store().transact(self.both(held, plan, now)?).await?;
         held.etag = etags.into_iter().next().ok_or(Error::Conflict)?;
         Ok(())
+    }
+
+    /// A batch, then its plan, as they are written together.
+    fn both(&self, held: &Held<Batch>, plan: &Held<Plan>, now: Timestamp) -> Result<Vec<Write>, Error> {
+        let key = plan_key(&held.value.notification, &plan.value.tenant);
+        Ok(vec![
+            Write::Replace(batch_key(&held.value), self.draft(&held.value, now)?, held.etag.clone()),
+            Write::Replace(key, self.plan_draft(&plan.value, now)?, plan.etag.clone()),
+        ])
     }
 
     /// How many batches of a tenant are put out and neither finished nor waiting.

@@ -188,12 +188,16 @@ impl Ledger {
         }
     }
 
+    pub(super) fn plan_draft(&self, plan: &Plan, now: Timestamp) -> Result<Draft, Error> {
+        Ok(Draft::of(plan)?.tagged(PLAN).expiring(Some(self.fades(now))))
+    }
+
     /// Starts a tenant's plan unless it has one.
     ///
     /// # Errors
     /// As the store's.
     pub async fn start_plan(&self, id: &str, plan: &Plan, now: Timestamp) -> Result<(), Error> {
-        let draft = Draft::of(plan)?.tagged(PLAN).expiring(Some(self.fades(now)));
+        let draft = self.plan_draft(plan, now)?;
         match self.store.write(Write::Create(plan_key(id, &plan.tenant), draft)).await {
             Ok(_) | Err(Error::Conflict) => Ok(()),
             Err(error) => Err(error),
@@ -220,7 +224,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), Error> {
         plan.value.cost = plan.value.cost.plus(budget::take());
-        let draft = Draft::of(&plan.value)?.tagged(PLAN).expiring(Some(self.fades(now)));
+        let draft = self.plan_draft(&plan.value, now)?;
         let mut writes = vec![Write::Replace(plan_key(id, &plan.value.tenant), draft, plan.etag.clone())];
         if let Some(batch) = batch {
             writes.push(Write::Create(batch_key(batch), self.draft(batch, now)?));
