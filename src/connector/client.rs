@@ -122,8 +122,6 @@ impl Connector {
             Ok(token) => token,
             Err(why) => return no_token(&why),
         };
-        // A refused token is the only reason to say the same again.
-        let again = if self.tokens.is_some() { json.clone() } else { String::new() };
         let answered = match self.post(&url, token.as_ref(), json).await {
             Ok(answered) => answered,
             Err(why) => return Reply::Silence(why),
@@ -135,7 +133,7 @@ impl Connector {
         match tokens.instead_of(refused).await {
             Instead::NotTheReason => self.read(&answered),
             Instead::None(why) => no_token(&why),
-            Instead::Fresh(fresh) => match self.post(&url, Some(&fresh), again).await {
+            Instead::Fresh(fresh) => match self.post(&url, Some(&fresh), body.to_string()).await {
                 Ok(answered) => self.read(&answered),
                 Err(why) => Reply::Silence(why),
             },
