@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How many there are; two who share one only wait for each other.
-const TURNS: usize = 64;
+const TURNS: u64 = 64;
 
 /// Turns by name.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Turns(Arc<[Mutex<()>]>);
 
 impl Default for Turns {
     fn default() -> Self {
-        Self(std::iter::repeat_with(Mutex::default).take(TURNS).collect())
+        Self((0..TURNS).map(|_| Mutex::default()).collect())
     }
 }
 
@@ -23,7 +23,7 @@ impl Turns {
     pub async fn of(&self, name: impl Hash) -> MutexGuard<'_, ()> {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
-        let turn = usize::try_from(hasher.finish() % 64).unwrap_or_default();
-        self.0[turn % TURNS].lock().await
+        let turn = hasher.finish() % TURNS;
+        self.0[usize::try_from(turn).unwrap_or_default()].lock().await
     }
 }
